@@ -76,7 +76,7 @@ class Layer:
             return self.compute(x)[0]
 
     def backward(self, dy, need_dx: bool = True) -> np.ndarray | None:
-        """Add to every parameter's grad; return dx (None where need_dx is False and it saves work)."""
+        """Add to every parameter's grad; return dx (None if need_dx is False and it saves work)."""
         if self.memory is None:
             raise RuntimeError(
                 f"{self!r}: backward needs a forward before it, and each forward serves one "
@@ -185,13 +185,15 @@ class Pool2D(Layer):
         self.stride = self.kernel_size if stride is None else as_pair(stride, "stride", name)
         self.padding = keep_padding(padding, name)
 
-    def options(self):
+    def windows(self):
         return {"kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}
+
+    options = windows
 
     def output_shape(self, input_shape):
         with self.named_in_errors():
             empty = np.empty((0, *input_shape))
-            _, where = pool.check_pool_shape(empty, **self.options(), who="")
+            _, where = pool.check_pool_shape(empty, **self.windows(), who="")
         return (input_shape[0], *where.output)
 
     def flops(self, input_shape):
@@ -230,13 +232,7 @@ class AvgPool2D(Pool2D):
         self.count_include_pad = bool(count_include_pad)
 
     def options(self):
-        return super().options() | {"count_include_pad": self.count_include_pad}
-
-    def output_shape(self, input_shape):
-        with self.named_in_errors():
-            empty = np.empty((0, *input_shape))
-            _, where = pool.check_pool_shape(empty, **super().options(), who="")
-        return (input_shape[0], *where.output)
+        return self.windows() | {"count_include_pad": self.count_include_pad}
 
     def __repr__(self):
         text = super().__repr__()

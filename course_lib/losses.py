@@ -33,7 +33,8 @@ def softmax_cross_entropy(logits, labels, examples: int | None = None):
     rows = np.arange(len(labels))
     dlogits = np.exp(log_p)
     dlogits[rows, labels] -= 1
-    return float(-log_p[rows, labels].sum(dtype=np.float64) / count), dlogits / dtype_of(logits, count)
+    loss = float(-log_p[rows, labels].sum(dtype=np.float64) / count)
+    return loss, dlogits / dtype_of(logits, count)
 
 
 def binary_cross_entropy(logits, targets, examples: int | None = None):
@@ -45,7 +46,8 @@ def binary_cross_entropy(logits, targets, examples: int | None = None):
     """
     z, targets, count = check_targets(logits, targets, examples, "binary_cross_entropy")
     losses = np.maximum(z, 0) - z * targets + np.log1p(np.exp(-np.abs(z)))
-    return float(losses.sum(dtype=np.float64) / count), (sigmoid(z)[0] - targets) / dtype_of(z, count)
+    loss = float(losses.sum(dtype=np.float64) / count)
+    return loss, (sigmoid(z)[0] - targets) / dtype_of(z, count)
 
 
 def binary_cross_entropy_from_probabilities(probabilities, targets, examples: int | None = None):
@@ -60,7 +62,8 @@ def binary_cross_entropy_from_probabilities(probabilities, targets, examples: in
         raise ValueError(f"{who}: expected probabilities strictly between 0 and 1, got {worst}: "
                          "use binary_cross_entropy on the logits.")
     losses = -(targets * np.log(p) + (1 - targets) * np.log1p(-p))
-    return float(losses.sum(dtype=np.float64) / count), (p - targets) / (p * (1 - p)) / dtype_of(p, count)
+    loss = float(losses.sum(dtype=np.float64) / count)
+    return loss, (p - targets) / (p * (1 - p)) / dtype_of(p, count)
 
 
 def hinge(logits, labels, kind: str = "sum", examples: int | None = None):
@@ -99,7 +102,7 @@ def mean_squared_error(y, targets, examples: int | None = None):
     return loss, 2 * difference / dtype_of(y, count)
 
 
-# In pure Python: the loss of the seeds, and what a reader compares with ---------------------------
+# In pure Python: the loss of the seeds, and what a reader compares with 
 def softmax_cross_entropy_by_formula(logits, labels, examples=None):
     """softmax_cross_entropy on nested lists."""
     check_class_shapes(nested_shape(logits), labels, "softmax_cross_entropy")
@@ -156,7 +159,7 @@ RUNGS = {
 }
 
 
-# Doors --------------------------------------------------------------------------------------------
+# Doors 
 def dtype_of(array, number) -> np.floating:
     """`number` in the float type of `array`, so that float32 stays float32."""
     return array.dtype.type(number)

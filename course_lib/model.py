@@ -138,7 +138,8 @@ class Sequential:
         """One example's shape before the first layer and after each one."""
         shape = self.input_shape if input_shape is None else tuple(input_shape)
         if shape is None:
-            raise ValueError("Sequential: give input_shape, one example's shape such as (1, 28, 28).")
+            raise ValueError("Sequential: expected input_shape, one example's shape such as "
+                             "(1, 28, 28), got None.")
         shapes = [shape]
         for layer in self.layers:
             shapes.append(tuple(layer.output_shape(shapes[-1])))
@@ -149,7 +150,8 @@ class Sequential:
         shapes = self.shapes(input_shape)
         rows, windows = [SummaryRow("Input", shapes[0], 0, 0, (1, 1))], []
         for layer, before, after in zip(self.layers, shapes, shapes[1:]):
-            windows.append((getattr(layer, "kernel_size", (1, 1)), getattr(layer, "stride", (1, 1))))
+            windows.append((getattr(layer, "kernel_size", (1, 1)),
+                            getattr(layer, "stride", (1, 1))))
             field = tuple(receptive_field([(k[axis], s[axis]) for k, s in windows])
                           for axis in range(2)) if len(after) == 3 else None
             count = sum(p.data.size for p in layer.parameters().values())

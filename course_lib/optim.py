@@ -149,7 +149,7 @@ class Adam(Optimizer):
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam}
 
 
-# Schedules: functions of the step number, counted from 0 -------------------------------------------
+# Schedules: functions of the step number, counted from 0 
 def constant(lr: float):
     """The same learning rate at every step."""
     return lambda step: lr

@@ -13,7 +13,7 @@ import numpy as np
 from course_lib.shapes import ShapeError, as_floats, check_gradient, check_images, nested_shape
 
 
-# Dense -----------------------------------------------------------------------------------------
+# Dense 
 def dense(x, weight, bias=None):
     """Every output is a weighted sum of every input.
 
@@ -73,7 +73,7 @@ def check_dense(x, weight, bias) -> None:
         raise ShapeError(f"dense: expected bias ({shape[1]},), got {nested_shape(bias)}.")
 
 
-# Activations: one number in, one number out -----------------------------------------------------
+# Activations: one number in, one number out 
 def relu(x):
     """y = x where x > 0, else 0. Shapes: any. The gradient at exactly 0 is taken as 0."""
     (x,) = as_floats(x, who="relu")
@@ -126,7 +126,7 @@ def tanh_backward(dy, y):
     return as_floats(dy, who="tanh_backward")[0] * (1 - y * y)
 
 
-# Softmax: scores to probabilities ---------------------------------------------------------------
+# Softmax: scores to probabilities 
 def softmax(x):
     """y[n, k] = exp(x[n, k]) / sum over j of exp(x[n, j]), along axis 1.
 
@@ -170,7 +170,7 @@ def check_scores(x, who: str) -> np.ndarray:
     return x
 
 
-# Flatten ----------------------------------------------------------------------------------------
+# Flatten 
 def flatten(x):
     """(N, C, H, W) -> (N, C*H*W), channel by channel, row by row; returns (y, shape of x)."""
     (x,) = as_floats(x, who="flatten")
@@ -185,7 +185,7 @@ def flatten_backward(dy, shape):
     return as_floats(dy, who="flatten_backward")[0].reshape(shape)
 
 
-# The same in pure Python ------------------------------------------------------------------------
+# The same in pure Python 
 def each(function, *nested):
     """Apply `function` to the numbers of nested lists of one shape."""
     if isinstance(nested[0], (list, tuple)):
@@ -276,7 +276,7 @@ def flatten_by_formula_backward(dy, shape):
     return [fold(row, shape[1:]) for row in dy]
 
 
-# Only in NumPy ----------------------------------------------------------------------------------
+# Only in NumPy 
 def dropout(x, p: float, rng: np.random.Generator):
     """Set each value to 0 with probability p, divide the others by 1 - p: the mean stays.
 

@@ -16,7 +16,7 @@ from course_lib.shapes import (
 
 
 class MaxPoolCache(NamedTuple):
-    """`choice[n, c, i, j]`: which of the window's KH*KW values, read row by row, was the maximum."""
+    """`choice[n, c, i, j]`: which of a window's KH*KW values, read row by row, was largest."""
 
     shape: tuple[int, int, int, int]
     choice: np.ndarray

@@ -152,7 +152,7 @@ def evaluate(model, images, labels, loss=None, batch_size: int = 256) -> Evaluat
                       len(labels), labels, predicted, logits)
 
 
-# Numbers for people ---------------------------------------------------------------------------------
+# Numbers for people 
 def accuracy(predicted, labels) -> float:
     """The fraction of right answers."""
     check_data(predicted, labels, "accuracy")
@@ -211,16 +211,12 @@ def random_shift(images: np.ndarray, rng: np.random.Generator, pixels: int = 1) 
     What leaves is lost, what enters is 0. Shapes  (N, C, H, W) -> the same
     """
     down, right = (int(step) for step in rng.integers(-pixels, pixels + 1, size=2))
-    shifted = np.zeros_like(images)
     H, W = images.shape[2:]
-    to_rows, from_rows = slice(max(down, 0), H + min(down, 0)), slice(max(-down, 0), H - max(down, 0))
-    to_columns, from_columns = (slice(max(right, 0), W + min(right, 0)),
-                                slice(max(-right, 0), W - max(right, 0)))
-    shifted[:, :, to_rows, to_columns] = images[:, :, from_rows, from_columns]
-    return shifted
+    padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
+    return padded[:, :, pixels - down : pixels - down + H, pixels - right : pixels - right + W]
 
 
-# What fit is made of --------------------------------------------------------------------------------
+# What fit is made of 
 def generator(seed: int, *place: int) -> np.random.Generator:
     """The random numbers of one place in a run; no state has to be kept to resume there."""
     return np.random.default_rng([seed, *place])
@@ -308,7 +304,8 @@ def record(history: History, epoch: int, loss: float, right: float, lr: float) -
 def engine_of(model, engine: str | None):
     """Let the network compute by this rung, and by its own again afterwards."""
     if engine is not None and engine not in ENGINES:
-        raise ValueError(f"fit: expected engine to be one of {', '.join(ENGINES)}, got {engine!r}.")
+        raise ValueError(f"fit: expected engine to be one of {', '.join(ENGINES)}, "
+                         f"got {engine!r}.")
     before = [layer.engine for layer in model.layers]
     if engine is not None:
         model.use_engine(engine)
