@@ -1,28 +1,17 @@
 """Convolution three times over: by the formula, window by window, and vectorised.
 
-Each rung has the same signature, the same cache and its own backward. Imports only shapes.
+Each rung has the same signature, the same cache and its own backward; the formula's stands in
+formula.py, in pure Python. Imports shapes, doors and formula.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from course_lib.shapes import (
-    Padding, ShapeError, Windows, as_floats, check_gradient, check_images, nested_shape,
-    resolve_windows,
-)
-
-
-class ConvCache(NamedTuple):
-    """What the backward pass needs: the padded input, the weights and where windows lie."""
-
-    padded: np.ndarray
-    weight: np.ndarray
-    has_bias: bool
-    windows: Windows
+from course_lib.doors import as_floats, check_conv_gradient, check_convolution
+from course_lib.formula import ConvCache, conv2d_by_formula, conv2d_by_formula_backward
+from course_lib.shapes import Padding
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0) -> tuple[np.ndarray, ConvCache]:
@@ -114,84 +103,11 @@ def conv2d_by_windows_backward(dy, cache: ConvCache, need_dx: bool = True):
     return crop(dpadded, padding) if need_dx else None, dweight, dbias
 
 
-def conv2d_by_formula(x, weight, bias=None, stride=1, padding=0):
-    """conv2d in pure Python on nested lists: the sum exactly as it is printed."""
-    where = check_convolution(x, weight, bias, stride, padding)
-    (OH, OW), (KH, KW), (sh, sw), _ = where
-    padded = pad_lists(x, where.padding)
-    y = []
-    for image in padded:
-        maps = []
-        for f, kernels in enumerate(weight):
-            rows = []
-            for i in range(OH):
-                row = []
-                for j in range(OW):
-                    total = 0.0 if bias is None else bias[f]
-                    for c, kernel in enumerate(kernels):
-                        for u in range(KH):
-                            pixels, weights = image[c][i * sh + u], kernel[u]
-                            for v in range(KW):
-                                total += weights[v] * pixels[j * sw + v]
-                    row.append(total)
-                rows.append(row)
-            maps.append(rows)
-        y.append(maps)
-    return y, ConvCache(padded, weight, bias is not None, where)
-
-
-def conv2d_by_formula_backward(dy, cache: ConvCache, need_dx: bool = True):
-    """conv2d_backward in pure Python: each output shares its gradient among its window."""
-    padded, weight, has_bias, where = cache
-    check_gradient(dy, (len(padded), len(weight), *where.output), "conv2d_backward")
-    (OH, OW), (KH, KW), (sh, sw), padding = where
-    dpadded, dweight, dbias = zeros_like(padded), zeros_like(weight), [0.0] * len(weight)
-    for n, image in enumerate(padded):
-        for f, kernels in enumerate(weight):
-            for i in range(OH):
-                for j in range(OW):
-                    g = dy[n][f][i][j]
-                    dbias[f] += g
-                    if g == 0:  # behind a max pool most are: nothing to share
-                        continue
-                    for c, kernel in enumerate(kernels):
-                        for u in range(KH):
-                            pixels, dpixels = image[c][i * sh + u], dpadded[n][c][i * sh + u]
-                            weights, dweights = kernel[u], dweight[f][c][u]
-                            for v in range(KW):
-                                dweights[v] += g * pixels[j * sw + v]
-                                dpixels[j * sw + v] += g * weights[v]
-    dx = crop_lists(dpadded, padding) if need_dx else None
-    return dx, dweight, dbias if has_bias else None
-
-
 RUNGS = {
     "formula": (conv2d_by_formula, conv2d_by_formula_backward),
     "windows": (conv2d_by_windows, conv2d_by_windows_backward),
     "vectorised": (conv2d, conv2d_backward),
 }
-
-
-def check_convolution(x, weight, bias, stride, padding) -> Windows:
-    """Refuse arrays that do not fit together; say where the windows lie."""
-    who = "conv2d"
-    shape = nested_shape(weight)
-    if len(shape) != 4 or min(shape) < 1:
-        raise ShapeError(f"{who}: expected weight (F, C, KH, KW), got {shape}.")
-    N, C, H, W = check_images(x, who, channels=shape[1])
-    if bias is not None and nested_shape(bias) != (shape[0],):
-        raise ShapeError(
-            f"{who}: expected bias ({shape[0]},), one number a filter, got {nested_shape(bias)}."
-        )
-    return resolve_windows((H, W), shape[2:], stride, padding, who)
-
-
-def check_conv_gradient(dy, cache: ConvCache):
-    """Return dy as a float array with N, C and F, or say what shape was expected."""
-    N, C = cache.padded.shape[:2]
-    F = len(cache.weight)
-    check_gradient(dy, (N, F, *cache.windows.output), "conv2d_backward")
-    return as_floats(dy, who="conv2d_backward")[0], N, C, F
 
 
 def pad(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
@@ -212,25 +128,3 @@ def crop(padded: np.ndarray, padding: Padding) -> np.ndarray:
     return padded[:, :, top : H - bottom, left : W - right]
 
 
-def pad_lists(x, padding: Padding, value: float = 0.0) -> list:
-    """`pad` for nested lists; the result shares nothing with x."""
-    (top, bottom), (left, right) = padding
-    width = left + len(x[0][0][0]) + right if len(x) else 0
-    return [[[[value] * width for _ in range(top)]
-             + [[value] * left + list(row) + [value] * right for row in channel]
-             + [[value] * width for _ in range(bottom)]
-             for channel in image] for image in x]
-
-
-def crop_lists(padded, padding: Padding) -> list:
-    """`crop` for nested lists."""
-    (top, bottom), (left, right) = padding
-    return [[[row[left : len(row) - right] for row in channel[top : len(channel) - bottom]]
-             for channel in image] for image in padded]
-
-
-def zeros_like(nested) -> list:
-    """Nested lists of the same shape, all 0.0."""
-    if isinstance(nested, (list, tuple)):
-        return [zeros_like(part) for part in nested]
-    return 0.0

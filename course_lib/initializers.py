@@ -56,11 +56,12 @@ def xavier_uniform(shape, rng: np.random.Generator, dtype=np.float32) -> np.ndar
 
 
 def sine(shape, alpha: float = 1.0, beta: float = 0.0, gamma: float = 0.1,
-         dtype=np.float32) -> np.ndarray:
+         dtype=np.float32, rng=None) -> np.ndarray:
     """S4's deterministic start: weight number i is sin(alpha*i + beta) * gamma.
 
     The published system states no constants, and they matter: with alpha = 2*pi/9 all 3x3
-    kernels of a layer are equal, with alpha = pi all weights are 0.
+    kernels of a layer are equal, with alpha = pi all weights are 0. rng is not used: it is there
+    so that a layer can be told init=sine.
     """
     count = math.prod(shape)
     return (np.sin(alpha * np.arange(count) + beta) * gamma).reshape(shape).astype(dtype)

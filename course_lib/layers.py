@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from course_lib import conv, pointwise, pool
+from course_lib.doors import as_floats, check_images, check_pool_shape, check_rng
 from course_lib.initializers import he_normal
 from course_lib.shapes import (
-    ShapeError, as_floats, as_integer, as_pair, check_images, resolve_padding, resolve_windows,
+    ShapeError, as_integer, as_pair, describe_windows, keep_padding, resolve_windows,
 )
 
 ENGINES = ("formula", "windows", "vectorised")
@@ -24,6 +25,8 @@ class Parameter:
     """An array that learns: `data`, and `grad`, the gradient of the loss with respect to it."""
 
     def __init__(self, data: np.ndarray):
+        if data.dtype.kind != "f":
+            raise ValueError(f"Parameter: expected floats, such as float32, got {data.dtype}.")
         self.data = data
         self.grad = np.zeros_like(data)
 
@@ -40,12 +43,14 @@ class Layer:
 
     rungs: dict = {}  # engine -> (forward, backward); see conv.RUNGS
     skips_dx = False  # whether backward takes need_dx
+    weight = bias = None  # Parameters, where a layer learns
     engine = "vectorised"
     memory = None
 
     def parameters(self) -> dict[str, Parameter]:
         """What learns, by name, in the order in which the operation takes it."""
-        return {}
+        own = {"weight": self.weight, "bias": self.bias}
+        return {name: parameter for name, parameter in own.items() if parameter is not None}
 
     def buffers(self) -> dict[str, np.ndarray]:
         """What is kept and saved, but not learned."""
@@ -151,11 +156,8 @@ class Conv2D(Layer):
         self.stride = as_pair(stride, "stride", "Conv2D")
         self.padding = keep_padding(padding, "Conv2D")
         shape = (self.out_channels, self.in_channels, *self.kernel_size)
-        self.weight = Parameter(initial(init, shape, rng, dtype))
+        self.weight = Parameter(init(shape, rng=check_rng(rng, "Conv2D"), dtype=dtype))
         self.bias = Parameter(np.zeros(self.out_channels, dtype)) if bias else None
-
-    def parameters(self):
-        return {"weight": self.weight} | ({"bias": self.bias} if self.bias else {})
 
     def options(self):
         return {"stride": self.stride, "padding": self.padding}
@@ -193,7 +195,7 @@ class Pool2D(Layer):
     def output_shape(self, input_shape):
         with self.named_in_errors():
             empty = np.empty((0, *input_shape))
-            _, where = pool.check_pool_shape(empty, **self.windows(), who="")
+            _, where = check_pool_shape(empty, **self.windows(), who="")
         return (input_shape[0], *where.output)
 
     def flops(self, input_shape):
@@ -267,11 +269,9 @@ class Dense(Layer):
                  init=he_normal, rng: np.random.Generator | None = None, dtype=np.float32):
         self.in_features = as_integer(in_features, "in_features", "Dense")
         self.out_features = as_integer(out_features, "out_features", "Dense")
-        self.weight = Parameter(initial(init, (self.in_features, self.out_features), rng, dtype))
+        shape = (self.in_features, self.out_features)
+        self.weight = Parameter(init(shape, rng=check_rng(rng, "Dense"), dtype=dtype))
         self.bias = Parameter(np.zeros(self.out_features, dtype)) if bias else None
-
-    def parameters(self):
-        return {"weight": self.weight} | ({"bias": self.bias} if self.bias else {})
 
     def output_shape(self, input_shape):
         if tuple(input_shape) != (self.in_features,):
@@ -348,13 +348,14 @@ class Dropout(Layer):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: expected a probability 0 <= p < 1, got {p!r}.")
         self.p = float(p)
-        self.rng = np.random.default_rng() if rng is None else rng
+        self.rng = check_rng(rng, "Dropout")
 
     def options(self):
         return {"p": self.p, "rng": self.rng}
 
     def predict(self, x):
-        return as_floats(x)[0]
+        with self.named_in_errors():
+            return as_floats(x)[0]
 
     def __repr__(self):
         return f"Dropout(p={self.p:g})"
@@ -377,15 +378,15 @@ class BatchNorm2D(Layer):
     def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5,
                  group_size: int | None = None, *, dtype=np.float32):
         self.channels = as_integer(channels, "channels", "BatchNorm2D")
+        if not (0 <= momentum <= 1 and eps >= 0):
+            raise ValueError("BatchNorm2D: expected 0 <= momentum <= 1 and eps >= 0, "
+                             f"got momentum {momentum} and eps {eps}.")
         self.momentum, self.eps = float(momentum), float(eps)
         self.group_size = (None if group_size is None
                            else as_integer(group_size, "group_size", "BatchNorm2D"))
         self.weight = Parameter(np.ones(channels, dtype))
         self.bias = Parameter(np.zeros(channels, dtype))
         self.running_mean, self.running_var = np.zeros(channels, dtype), np.ones(channels, dtype)
-
-    def parameters(self):
-        return {"weight": self.weight, "bias": self.bias}
 
     def buffers(self):
         return {"running_mean": self.running_mean, "running_var": self.running_var}
@@ -420,31 +421,3 @@ class BatchNorm2D(Layer):
     def __repr__(self):
         group = "" if self.group_size is None else f", group_size={self.group_size}"
         return f"BatchNorm2D({self.channels}{group})"
-
-
-def initial(init, shape, rng, dtype) -> np.ndarray:
-    """The first weights: `init(shape, rng, dtype)`, from a fresh generator where none is given."""
-    return init(shape, np.random.default_rng() if rng is None else rng, dtype=dtype)
-
-
-def keep_padding(padding, who: str):
-    """Check a padding as written; "same" waits for the image's size, all else is pairs."""
-    resolved = resolve_padding(padding, (1, 1), (1, 1), (1, 1), who)
-    return "same" if isinstance(padding, str) and padding == "same" else resolved
-
-
-def describe_windows(layer, stride) -> str:
-    """kernel_size, and stride and padding where they are not the default, as in a call."""
-    words = [f"kernel_size={short(layer.kernel_size)}"]
-    if layer.stride != stride:
-        words.append(f"stride={short(layer.stride)}")
-    if layer.padding == "same":
-        words.append("padding='same'")
-    elif layer.padding != ((0, 0), (0, 0)):
-        words.append(f"padding={short(tuple(short(side) for side in layer.padding))}")
-    return ", ".join(words)
-
-
-def short(pair):
-    """(3, 3) -> 3; (3, 2) stays."""
-    return pair[0] if pair[0] == pair[1] else pair

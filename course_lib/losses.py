@@ -1,6 +1,6 @@
 """Losses: logits and labels in, one number and its gradient out.
 
-The mean over the batch is taken here, once and nowhere else. Imports shapes and pointwise.
+The mean over the batch is taken here, once and nowhere else. Imports doors, formula, pointwise.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import math
 
 import numpy as np
 
-from course_lib.pointwise import log_softmax, sigmoid, stable_sigmoid
-from course_lib.shapes import ShapeError, as_floats, nested_shape
-
-HINGES = ("sum", "mean_classes", "crammer")
+from course_lib.doors import check_classes, check_kind, check_pair, check_targets
+from course_lib.formula import (
+    binary_cross_entropy_by_formula, hinge_by_formula, mean_squared_error_by_formula,
+    softmax_cross_entropy_by_formula,
+)
+from course_lib.pointwise import log_softmax, sigmoid
 
 
 def softmax_cross_entropy(logits, labels, examples: int | None = None):
@@ -76,8 +78,7 @@ def hinge(logits, labels, kind: str = "sum", examples: int | None = None):
     At a kink (m exactly 0) the gradient is taken as 0; of equal largest margins the first counts.
     """
     logits, labels, count = check_classes(logits, labels, examples, "hinge")
-    if kind not in HINGES:
-        raise ValueError(f"hinge: expected kind to be one of {', '.join(HINGES)}, got {kind!r}.")
+    check_kind(kind)
     rows = np.arange(len(labels))
     margins = np.maximum(0, 1 + logits - logits[rows, labels][:, None])
     margins[rows, labels] = 0
@@ -102,52 +103,6 @@ def mean_squared_error(y, targets, examples: int | None = None):
     return loss, 2 * difference / dtype_of(y, count)
 
 
-# In pure Python: the loss of the seeds, and what a reader compares with 
-def softmax_cross_entropy_by_formula(logits, labels, examples=None):
-    """softmax_cross_entropy on nested lists."""
-    check_class_shapes(nested_shape(logits), labels, "softmax_cross_entropy")
-    loss, dlogits, count = 0.0, [], examples or len(labels)
-    for row, label in zip(logits, labels):
-        top = max(row)
-        log_sum = top + math.log(sum(math.exp(value - top) for value in row))
-        loss -= (row[label] - log_sum) / count
-        dlogits.append([(math.exp(value - log_sum) - (k == label)) / count
-                        for k, value in enumerate(row)])
-    return loss, dlogits
-
-
-def binary_cross_entropy_by_formula(logits, targets, examples=None):
-    """binary_cross_entropy on a flat list of logits."""
-    count = examples or len(logits)
-    loss = sum(max(z, 0) - z * t + math.log1p(math.exp(-abs(z))) for z, t in zip(logits, targets))
-    return loss / count, [(stable_sigmoid(z) - t) / count for z, t in zip(logits, targets)]
-
-
-def hinge_by_formula(logits, labels, kind="sum", examples=None):
-    """hinge on nested lists."""
-    check_class_shapes(nested_shape(logits), labels, "hinge")
-    count = (examples or len(labels)) * (len(logits[0]) if kind == "mean_classes" else 1)
-    loss, dlogits = 0.0, []
-    for row, label in zip(logits, labels):
-        margins = [0.0 if k == label else max(0.0, 1 + s - row[label]) for k, s in enumerate(row)]
-        if kind == "crammer":
-            largest = margins.index(max(margins))
-            margins = [m if k == largest else 0.0 for k, m in enumerate(margins)]
-        gradient = [(m > 0) / count for m in margins]
-        gradient[label] = -sum(gradient)
-        loss += sum(margins) / count
-        dlogits.append(gradient)
-    return loss, dlogits
-
-
-def mean_squared_error_by_formula(y, targets, examples=None):
-    """mean_squared_error on (N, outputs) nested lists."""
-    count = (examples or len(y)) * len(y[0])
-    loss = sum((a - b) ** 2 for row, wanted in zip(y, targets) for a, b in zip(row, wanted))
-    return loss / count, [[2 * (a - b) / count for a, b in zip(row, wanted)]
-                          for row, wanted in zip(y, targets)]
-
-
 RUNGS = {
     "softmax_cross_entropy": {"formula": softmax_cross_entropy_by_formula,
                               "vectorised": softmax_cross_entropy},
@@ -159,69 +114,8 @@ RUNGS = {
 }
 
 
-# Doors 
 def dtype_of(array, number) -> np.floating:
     """`number` in the float type of `array`, so that float32 stays float32."""
     return array.dtype.type(number)
 
 
-def check_count(examples, n: int, who: str) -> int:
-    """The number of examples to divide by: at least the number that came."""
-    if n == 0:
-        raise ShapeError(f"{who}: expected at least one example, got an empty batch.")
-    count = n if examples is None else int(examples)
-    if count < 1:
-        raise ValueError(f"{who}: expected examples, the count to divide by, >= 1, got {examples}.")
-    return count
-
-
-def check_class_shapes(shape, labels, who: str) -> None:
-    """Scores are (N, K) and there are N labels."""
-    if len(shape) != 2:
-        raise ShapeError(f"{who}: expected logits (N, K), got {shape}.")
-    if nested_shape(labels) != shape[:1]:
-        raise ShapeError(
-            f"{who}: expected labels ({shape[0]},), one class number an image, "
-            f"got {nested_shape(labels)}."
-        )
-
-
-def check_classes(logits, labels, examples, who: str):
-    """Return logits as floats, labels as integers within 0..K-1, and the count to divide by."""
-    (logits,) = as_floats(logits, who=who)
-    labels = np.asarray(labels)
-    check_class_shapes(logits.shape, labels, who)
-    count = check_count(examples, len(labels), who)
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"{who}: expected labels to be integers, got {labels.dtype}.")
-    K = logits.shape[1]
-    if labels.min() < 0 or labels.max() >= K:
-        bad = labels[(labels < 0) | (labels >= K)][0]
-        raise ValueError(f"{who}: expected labels 0..{K - 1} for {K} classes, got {bad}.")
-    return logits, labels, count
-
-
-def check_pair(y, targets, examples, who: str):
-    """Return y and targets of one shape and one float type, and the count to divide by."""
-    (y,) = as_floats(y, who=who)
-    (targets,) = as_floats(targets, who=who)
-    if y.ndim < 1 or y.shape != targets.shape:
-        raise ShapeError(f"{who}: expected targets {y.shape}, like the scores, "
-                         f"got {targets.shape}.")
-    return y, targets.astype(y.dtype), check_count(examples, len(y), who)
-
-
-def check_targets(logits, targets, examples, who: str):
-    """As check_pair, for one output an example: (N, 1) scores take (N,) targets too."""
-    targets = np.asarray(targets)
-    shape = nested_shape(logits)
-    if len(shape) == 2 and shape[1] == 1 and targets.shape == shape[:1]:
-        targets = targets[:, None]
-    logits, targets, count = check_pair(logits, targets, examples, who)
-    if logits.ndim != 1 and logits.shape[1:] != (1,):
-        raise ShapeError(f"{who}: expected one score an example, (N,) or (N, 1), "
-                         f"got {logits.shape}.")
-    if np.any((targets < 0) | (targets > 1)):
-        bad = targets[(targets < 0) | (targets > 1)][0]
-        raise ValueError(f"{who}: expected targets between 0 and 1, got {bad}.")
-    return logits, targets, count

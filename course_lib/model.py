@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_lib.layers import Layer, Parameter, Sigmoid, Softmax
-from course_lib.shapes import ShapeError, nested_shape, receptive_field
+from course_lib.layers import ENGINES, Layer, Parameter, Sigmoid, Softmax
+from course_lib.shapes import ShapeError, as_integer, receptive_field
 
 OUTPUTS = {Softmax: "softmax", Sigmoid: "sigmoid"}
 
@@ -30,6 +30,9 @@ class Sequential:
     """
 
     def __init__(self, layers: list[Layer], input_shape: tuple | None = None):
+        if isinstance(layers, Layer):
+            raise ValueError("Sequential: expected a list, Sequential([first, second, ...]), "
+                             f"got {layers!r} alone.")
         layers = list(layers)
         for index, layer in enumerate(layers):
             if not isinstance(layer, Layer):
@@ -37,6 +40,9 @@ class Sequential:
             if isinstance(layer, Softmax) and index < len(layers) - 1:
                 raise ValueError("Sequential: Softmax() belongs in the last place, "
                                  f"got it in place {index} of {len(layers)}.")
+            if any(layer is other for other in layers[:index]):
+                raise ValueError(f"Sequential: expected a layer of its own in every place, got the "
+                                 f"same {layer!r} again in place {index}: it has one memory.")
         self.output = OUTPUTS.get(type(layers[-1])) if layers else None
         self.layers = layers[:-1] if self.output else layers
         if not self.layers:
@@ -69,7 +75,7 @@ class Sequential:
 
     def predict(self, x, batch_size: int = 256) -> np.ndarray:
         """Logits as after training, a batch at a time: nothing is remembered."""
-        parts = []
+        parts, batch_size = [], as_integer(batch_size, "batch_size", "Sequential.predict")
         for start in range(0, max(len(x), 1), batch_size):
             part = x[start : start + batch_size]
             for layer in self.layers:
@@ -112,20 +118,27 @@ class Sequential:
             missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
             raise ValueError(f"Sequential: this state is of another network: "
                              f"missing {missing}, not known {extra}.")
+        values = {name: np.asarray(state[name], array.dtype) for name, array in own.items()}
         for name, array in own.items():
-            if nested_shape(state[name]) != array.shape:
+            if values[name].shape != array.shape:
                 raise ShapeError(f"Sequential: expected {name} {array.shape}, "
-                                 f"got {nested_shape(state[name])}.")
+                                 f"got {values[name].shape}.")
         for name, array in own.items():
-            array[...] = state[name]
+            array[...] = values[name]
 
     def use_engine(self, engine: str) -> None:
         """Let every layer compute by this rung, where it has it."""
+        if engine not in ENGINES:
+            raise ValueError(f"Sequential: expected engine to be one of {', '.join(ENGINES)}, "
+                             f"got {engine!r}.")
         for layer in self.layers:
             layer.engine = engine
 
     def astype(self, dtype) -> "Sequential":
         """Turn every parameter and buffer into this float type; returns the network itself."""
+        if np.dtype(dtype).kind != "f":
+            raise ValueError("Sequential: expected a float type such as np.float32, "
+                             f"got {dtype!r}.")
         for parameter in self.parameters().values():
             parameter.data = parameter.data.astype(dtype)
             parameter.grad = parameter.grad.astype(dtype)
@@ -148,7 +161,8 @@ class Sequential:
     def summary(self, input_shape: tuple | None = None) -> "Summary":
         """A table: layer, output shape, parameters, FLOPs, receptive field."""
         shapes = self.shapes(input_shape)
-        rows, windows = [SummaryRow("Input", shapes[0], 0, 0, (1, 1))], []
+        first = (1, 1) if len(shapes[0]) == 3 else None
+        rows, windows = [SummaryRow("Input", shapes[0], 0, 0, first)], []
         for layer, before, after in zip(self.layers, shapes, shapes[1:]):
             windows.append((getattr(layer, "kernel_size", (1, 1)),
                             getattr(layer, "stride", (1, 1))))

@@ -1,6 +1,6 @@
 """Optimisers, which turn gradients into steps, and schedules, which choose the learning rate.
 
-Imports nothing of the course; a parameter is anything with `data` and `grad`.
+Imports shapes and doors; a parameter is anything with `data` and `grad`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+from course_lib.doors import check_number
+from course_lib.shapes import ShapeError, as_integer
 
 
 class Optimizer:
@@ -18,13 +21,18 @@ class Optimizer:
     """
 
     def __init__(self, parameters, lr: float, weight_decay: float = 0.0):
+        who = type(self).__name__
+        if not hasattr(parameters, "__iter__"):
+            raise ValueError(f"{who}: expected parameters such as model.parameters(), "
+                             f"got {parameters!r}.")
         if not isinstance(parameters, dict):
             parameters = {str(index): parameter for index, parameter in enumerate(parameters)}
-        who = type(self).__name__
         if not parameters:
             raise ValueError(f"{who}: expected parameters to move, got none.")
         self.parameters = {}
         for name, parameter in parameters.items():
+            if not hasattr(parameter, "grad"):
+                raise ValueError(f"{who}: expected {name} to be a Parameter, got {parameter!r}.")
             if all(parameter is not known for known in self.parameters.values()):
                 self.parameters[name] = parameter
         self.lr = check_number(lr, "lr", who, above=0)
@@ -61,13 +69,18 @@ class Optimizer:
         return {"steps": self.steps} | arrays
 
     def load_state(self, state: dict) -> None:
-        """Put a copy back; raises ValueError if it is of another optimiser or network."""
+        """Put a copy back; a state of another optimiser or network is refused, nothing changed."""
         if set(state) != set(self.state()):
             raise ValueError(f"{type(self).__name__}: this state is of another optimiser or "
                              f"network: expected {sorted(self.state())}, got {sorted(state)}.")
-        for name, memory in self.memory.items():
-            for key, array in memory.items():
-                array[...] = state[f"{name}.{key}"]
+        arrays = {f"{name}.{key}": array for name, memory in self.memory.items()
+                  for key, array in memory.items()}
+        for name, array in arrays.items():
+            if np.shape(state[name]) != array.shape:
+                raise ShapeError(f"{type(self).__name__}: expected {name} {array.shape}, "
+                                 f"got {np.shape(state[name])}.")
+        for name, array in arrays.items():
+            array[...] = state[name]
         self.steps = int(state["steps"])
 
 
@@ -130,6 +143,8 @@ class Adam(Optimizer):
 
     def __init__(self, parameters, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0):
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"Adam: expected betas, a pair such as (0.9, 0.999), got {betas!r}.")
         self.betas = tuple(check_number(beta, "betas", "Adam", below=1) for beta in betas)
         self.eps = check_number(eps, "eps", "Adam")
         super().__init__(parameters, lr, weight_decay)
@@ -149,7 +164,7 @@ class Adam(Optimizer):
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam}
 
 
-# Schedules: functions of the step number, counted from 0 
+# Schedules: functions of the step number, counted from 0
 def constant(lr: float):
     """The same learning rate at every step."""
     return lambda step: lr
@@ -162,6 +177,7 @@ def step_decay(lr: float, every: int, factor: float = 0.1):
     >>> schedule(9), schedule(10), schedule(25)
     (1.0, 0.5, 0.25)
     """
+    every = as_integer(every, "every", "step_decay")
     return lambda step: lr * factor ** (step // every)
 
 
@@ -172,7 +188,7 @@ def cosine(lr: float, steps: int, final: float = 0.0):
     >>> round(schedule(0), 3), round(schedule(5), 3), round(schedule(10), 3)
     (1.0, 0.5, 0.0)
     """
-    last = max(steps - 1, 1)
+    last = max(as_integer(steps, "steps", "cosine") - 1, 1)
     return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step / last, 1))) / 2
 
 
@@ -182,26 +198,14 @@ def one_cycle(lr: float, steps: int, warmup: float = 0.25, start: float = 0.04,
 
     Begins at lr*start, reaches lr after warmup*steps, ends at lr*final (Smith and Topin, 2018).
     """
-    last = max(steps - 1, 1)
-    peak = warmup * last
+    last = max(as_integer(steps, "steps", "one_cycle") - 1, 1)
+    peak = check_number(warmup, "warmup", "one_cycle", below=1) * last
 
     def schedule(step: int) -> float:
         if step < peak:
             low, position = start, step / peak
         else:
-            low, position = final, 1 - min((step - peak) / max(last - peak, 1e-12), 1)
+            low, position = final, 1 - min((step - peak) / (last - peak), 1)
         return lr * (low + (1 - low) * (1 - math.cos(math.pi * position)) / 2)
 
     return schedule
-
-
-def check_number(value, name: str, who: str, above: float | None = None,
-                 below: float | None = None) -> float:
-    """Return a float >= 0 (or > `above`, or < `below`), or say what was expected."""
-    number = float(value)
-    good = math.isfinite(number) and (number > above if above is not None else number >= 0)
-    if not good or (below is not None and number >= below):
-        wanted = f"> {above:g}" if above is not None else ">= 0"
-        wanted += f" and < {below:g}" if below is not None else ""
-        raise ValueError(f"{who}: expected {name} {wanted}, got {value!r}.")
-    return number

@@ -1,6 +1,6 @@
 """Layers without windows: dense, activations, softmax, flatten, dropout, batch norm.
 
-The first six also stand in pure Python, by their formula. Imports only shapes.
+The first four kinds also stand in formula.py, in pure Python. Imports shapes, doors and formula.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course_lib.shapes import ShapeError, as_floats, check_gradient, check_images, nested_shape
+from course_lib import formula
+from course_lib.doors import (
+    as_floats, check_channels, check_dense, check_gradient, check_scores,
+)
+from course_lib.shapes import ShapeError, as_integer
 
 
-# Dense 
+# Dense
 def dense(x, weight, bias=None):
     """Every output is a weighted sum of every input.
 
@@ -40,40 +44,7 @@ def dense_backward(dy, cache, need_dx=True):
     return dy @ weight.T if need_dx else None, x.T @ dy, dy.sum(axis=0) if has_bias else None
 
 
-def dense_by_formula(x, weight, bias=None):
-    """dense in pure Python on nested lists."""
-    check_dense(x, weight, bias)
-    columns = list(zip(*weight))
-    bias_or_zeros = [0.0] * len(columns) if bias is None else bias
-    y = [[b + sum(xi * wi for xi, wi in zip(row, column))
-          for column, b in zip(columns, bias_or_zeros)] for row in x]
-    return y, (x, weight, bias is not None)
-
-
-def dense_by_formula_backward(dy, cache, need_dx=True):
-    """dense_backward in pure Python."""
-    x, weight, has_bias = cache
-    check_gradient(dy, (len(x), len(weight[0])), "dense_backward")
-    dweight = [[sum(row[i] * g[o] for row, g in zip(x, dy)) for o in range(len(weight[0]))]
-               for i in range(len(weight))]
-    dx = [[sum(g * w for g, w in zip(row, weights)) for weights in weight] for row in dy]
-    return dx if need_dx else None, dweight, [sum(c) for c in zip(*dy)] if has_bias else None
-
-
-def check_dense(x, weight, bias) -> None:
-    """Refuse arrays that do not fit together."""
-    shape = nested_shape(weight)
-    if len(shape) != 2:
-        raise ShapeError(f"dense: expected weight (in_features, out_features), got {shape}.")
-    found = nested_shape(x)
-    if len(found) != 2 or found[1] != shape[0]:
-        hint = " Put a Flatten layer in front." if len(found) == 4 else ""
-        raise ShapeError(f"dense: expected x (N, {shape[0]}), got {found}.{hint}")
-    if bias is not None and nested_shape(bias) != (shape[1],):
-        raise ShapeError(f"dense: expected bias ({shape[1]},), got {nested_shape(bias)}.")
-
-
-# Activations: one number in, one number out 
+# Activations: one number in, one number out
 def relu(x):
     """y = x where x > 0, else 0. Shapes: any. The gradient at exactly 0 is taken as 0."""
     (x,) = as_floats(x, who="relu")
@@ -126,7 +97,7 @@ def tanh_backward(dy, y):
     return as_floats(dy, who="tanh_backward")[0] * (1 - y * y)
 
 
-# Softmax: scores to probabilities 
+# Softmax: scores to probabilities
 def softmax(x):
     """y[n, k] = exp(x[n, k]) / sum over j of exp(x[n, j]), along axis 1.
 
@@ -162,15 +133,7 @@ def log_softmax_backward(dy, y):
     return dy - np.exp(y) * dy.sum(axis=1, keepdims=True)
 
 
-def check_scores(x, who: str) -> np.ndarray:
-    """Scores are (N, K), or (N, K, ...) with the classes on axis 1, and K is at least 1."""
-    (x,) = as_floats(x, who=who)
-    if x.ndim < 2 or x.shape[1] < 1:
-        raise ShapeError(f"{who}: expected scores (N, K) with at least one class, got {x.shape}.")
-    return x
-
-
-# Flatten 
+# Flatten
 def flatten(x):
     """(N, C, H, W) -> (N, C*H*W), channel by channel, row by row; returns (y, shape of x)."""
     (x,) = as_floats(x, who="flatten")
@@ -185,98 +148,7 @@ def flatten_backward(dy, shape):
     return as_floats(dy, who="flatten_backward")[0].reshape(shape)
 
 
-# The same in pure Python 
-def each(function, *nested):
-    """Apply `function` to the numbers of nested lists of one shape."""
-    if isinstance(nested[0], (list, tuple)):
-        return [each(function, *parts) for parts in zip(*nested)]
-    return function(*nested)
-
-
-def relu_by_formula(x):
-    return each(lambda value: max(value, 0.0), x), x
-
-
-def relu_by_formula_backward(dy, x):
-    check_gradient(dy, nested_shape(x), "relu_backward")
-    return each(lambda g, value: g if value > 0 else 0.0, dy, x)
-
-
-def leaky_relu_by_formula(x, alpha=0.01):
-    return each(lambda value: value if value > 0 else alpha * value, x), (x, alpha)
-
-
-def leaky_relu_by_formula_backward(dy, cache):
-    x, alpha = cache
-    check_gradient(dy, nested_shape(x), "leaky_relu_backward")
-    return each(lambda g, value: g if value > 0 else alpha * g, dy, x)
-
-
-def stable_sigmoid(value: float) -> float:
-    """1 / (1 + exp(-value)) in the form whose exp stays below 1."""
-    small = math.exp(-abs(value))
-    return (1.0 if value >= 0 else small) / (1 + small)
-
-
-def sigmoid_by_formula(x):
-    y = each(stable_sigmoid, x)
-    return y, y
-
-
-def sigmoid_by_formula_backward(dy, y):
-    check_gradient(dy, nested_shape(y), "sigmoid_backward")
-    return each(lambda g, value: g * value * (1 - value), dy, y)
-
-
-def tanh_by_formula(x):
-    y = each(math.tanh, x)
-    return y, y
-
-
-def tanh_by_formula_backward(dy, y):
-    check_gradient(dy, nested_shape(y), "tanh_backward")
-    return each(lambda g, value: g * (1 - value * value), dy, y)
-
-
-def softmax_by_formula(x):
-    y = []
-    for row in x:
-        powers = [math.exp(value - max(row)) for value in row]
-        y.append([power / sum(powers) for power in powers])
-    return y, y
-
-
-def softmax_by_formula_backward(dy, y):
-    check_gradient(dy, nested_shape(y), "softmax_backward")
-    dx = []
-    for gradients, row in zip(dy, y):
-        mean = sum(g * p for g, p in zip(gradients, row))
-        dx.append([p * (g - mean) for g, p in zip(gradients, row)])
-    return dx
-
-
-def flatten_by_formula(x):
-    def numbers(nested):
-        if not isinstance(nested, (list, tuple)):
-            return [nested]
-        return [number for part in nested for number in numbers(part)]
-
-    return [numbers(example) for example in x], nested_shape(x)
-
-
-def flatten_by_formula_backward(dy, shape):
-    check_gradient(dy, (shape[0], math.prod(shape[1:])), "flatten_backward")
-
-    def fold(numbers, sizes):
-        if not sizes:
-            return numbers[0]
-        step = len(numbers) // sizes[0]
-        return [fold(numbers[k * step : (k + 1) * step], sizes[1:]) for k in range(sizes[0])]
-
-    return [fold(row, shape[1:]) for row in dy]
-
-
-# Only in NumPy 
+# Only in NumPy
 def dropout(x, p: float, rng: np.random.Generator):
     """Set each value to 0 with probability p, divide the others by 1 - p: the mean stays.
 
@@ -316,9 +188,9 @@ def batch_norm2d(x, weight, bias, eps: float = 1e-5, group_size: int | None = No
     groups of `group_size` images (None: the whole batch); the last group may be smaller.
     """
     x, weight, bias = as_floats(x, weight, bias, who="batch_norm2d")
-    N, C, H, W = check_images(x, "batch_norm2d", channels=len(weight))
-    size = N if group_size is None else int(group_size)
-    groups = [slice(start, min(start + size, N)) for start in range(0, N, max(size, 1))]
+    N, C, H, W = check_channels(x, eps, weight=weight, bias=bias)
+    size = max(N, 1) if group_size is None else as_integer(group_size, "group_size", "batch_norm2d")
+    groups = [slice(start, min(start + size, N)) for start in range(0, max(N, 1), size)]
     normalised, deviation = np.empty_like(x), []
     mean, variance = np.zeros((2, len(groups), C), x.dtype)
     for g, group in enumerate(groups):
@@ -358,18 +230,19 @@ def batch_norm2d_inference(x, weight, bias, mean, variance, eps: float = 1e-5):
     """batch_norm2d with given statistics (C,): each image alone gives what it gives in a batch."""
     x, weight, bias, mean, variance = as_floats(
         x, weight, bias, mean, variance, who="batch_norm2d")
-    check_images(x, "batch_norm2d", channels=len(weight))
+    check_channels(x, eps, weight=weight, bias=bias, mean=mean, variance=variance)
     scale = weight / np.sqrt(variance + x.dtype.type(eps))
     return scale[:, None, None] * x + (bias - scale * mean)[:, None, None]
 
 
-def _both(name: str) -> dict:
+def both(name: str) -> dict:
     """The two rungs of a pointwise operation, each (forward, backward)."""
     return {
-        "formula": (globals()[f"{name}_by_formula"], globals()[f"{name}_by_formula_backward"]),
+        "formula": (getattr(formula, f"{name}_by_formula"),
+                    getattr(formula, f"{name}_by_formula_backward")),
         "vectorised": (globals()[name], globals()[f"{name}_backward"]),
     }
 
 
-RUNGS = {name: _both(name) for name in
+RUNGS = {name: both(name) for name in
          ("dense", "relu", "leaky_relu", "sigmoid", "tanh", "softmax", "flatten")}

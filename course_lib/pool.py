@@ -1,34 +1,20 @@
 """Pooling: max, average and global average, each by the formula, by windows and vectorised.
 
-Imports shapes, and the padding helpers of conv.
+The formulas stand in formula.py. Imports shapes, doors and formula, and conv's pad and crop.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from course_lib.conv import crop, crop_lists, pad, pad_lists, zeros_like
-from course_lib.shapes import (
-    ShapeError, Windows, as_floats, check_gradient, check_images, resolve_windows,
+from course_lib.conv import crop, pad
+from course_lib.doors import as_floats, check_gradient, check_images, check_pool
+from course_lib.formula import (
+    AvgPoolCache, MaxPoolCache, avg_pool2d_by_formula, avg_pool2d_by_formula_backward,
+    global_avg_pool2d_by_formula, global_avg_pool2d_by_formula_backward, max_pool2d_by_formula,
+    max_pool2d_by_formula_backward, window_counts,
 )
-
-
-class MaxPoolCache(NamedTuple):
-    """`choice[n, c, i, j]`: which of a window's KH*KW values, read row by row, was largest."""
-
-    shape: tuple[int, int, int, int]
-    choice: np.ndarray
-    windows: Windows
-
-
-class AvgPoolCache(NamedTuple):
-    """`counts[i][j]`: by how many values the sum of that window was divided."""
-
-    shape: tuple[int, int, int, int]
-    counts: np.ndarray
-    windows: Windows
+from course_lib.shapes import Windows, resolve_windows
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0) -> tuple[np.ndarray, MaxPoolCache]:
@@ -47,7 +33,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0) -> tuple[np.ndarray, MaxP
     x, where = check_pool(x, kernel_size, stride, padding, "max_pool2d")
     padded = pad(x, where.padding, -np.inf)
     candidates = shifted(padded, where)
-    y = candidates[0].copy()
+    y = candidates[0]
     choice = np.zeros(y.shape, np.int32)
     for index, candidate in enumerate(candidates):
         larger = candidate > y  # not >=: of equal maxima the first one stays
@@ -81,7 +67,7 @@ def avg_pool2d(
            [5.25, 3.75]])
     """
     x, where = check_pool(x, kernel_size, stride, padding, "avg_pool2d")
-    counts = window_counts(x.shape[2:], where, count_include_pad).astype(x.dtype)
+    counts = np.array(window_counts(x.shape[2:], where, count_include_pad), x.dtype)
     y = sum(shifted(pad(x, where.padding), where)) / counts
     return y, AvgPoolCache(x.shape, counts, where)
 
@@ -150,7 +136,7 @@ def avg_pool2d_by_windows(x, kernel_size, stride=None, padding=0, count_include_
     """avg_pool2d as a loop over output positions, all images and channels at once."""
     x, where = check_pool(x, kernel_size, stride, padding, "avg_pool2d")
     (OH, OW), (KH, KW), (sh, sw), _ = where
-    counts = window_counts(x.shape[2:], where, count_include_pad).astype(x.dtype)
+    counts = np.array(window_counts(x.shape[2:], where, count_include_pad), x.dtype)
     padded = pad(x, where.padding)
     y = np.zeros((*x.shape[:2], OH, OW), x.dtype)
     for i in range(OH):
@@ -175,67 +161,6 @@ def avg_pool2d_by_windows_backward(dy, cache: AvgPoolCache):
     return crop(dpadded, padding)
 
 
-def max_pool2d_by_formula(x, kernel_size, stride=None, padding=0):
-    """max_pool2d in pure Python on nested lists."""
-    shape, where = check_pool_shape(x, kernel_size, stride, padding, "max_pool2d")
-    (OH, OW), (KH, KW), (sh, sw), _ = where
-    padded = pad_lists(x, where.padding, -float("inf"))
-    y, choice = [], []
-    for image in padded:
-        y.append([])
-        choice.append([])
-        for channel in image:
-            windows = [[[channel[i * sh + u][j * sw + v] for u in range(KH) for v in range(KW)]
-                        for j in range(OW)] for i in range(OH)]
-            y[-1].append([[max(window) for window in row] for row in windows])
-            choice[-1].append([[window.index(max(window)) for window in row] for row in windows])
-    return y, MaxPoolCache(shape, choice, where)
-
-
-def max_pool2d_by_formula_backward(dy, cache: MaxPoolCache):
-    """max_pool2d_backward in pure Python."""
-    N, C = cache.shape[:2]
-    (OH, OW), (KH, KW), (sh, sw), padding = cache.windows
-    check_gradient(dy, (N, C, OH, OW), "max_pool2d_backward")
-    dpadded = padded_zeros(cache.shape, cache.windows, float).tolist()
-    for n in range(N):
-        for c in range(C):
-            for i in range(OH):
-                for j in range(OW):
-                    u, v = divmod(cache.choice[n][c][i][j], KW)
-                    dpadded[n][c][i * sh + u][j * sw + v] += dy[n][c][i][j]
-    return crop_lists(dpadded, padding)
-
-
-def avg_pool2d_by_formula(x, kernel_size, stride=None, padding=0, count_include_pad=True):
-    """avg_pool2d in pure Python on nested lists."""
-    shape, where = check_pool_shape(x, kernel_size, stride, padding, "avg_pool2d")
-    (OH, OW), (KH, KW), (sh, sw), _ = where
-    counts = window_counts(shape[2:], where, count_include_pad).tolist()
-    padded = pad_lists(x, where.padding)
-    y = [[[[sum(channel[i * sh + u][j * sw + v] for u in range(KH) for v in range(KW))
-            / counts[i][j] for j in range(OW)] for i in range(OH)]
-          for channel in image] for image in padded]
-    return y, AvgPoolCache(shape, counts, where)
-
-
-def avg_pool2d_by_formula_backward(dy, cache: AvgPoolCache):
-    """avg_pool2d_backward in pure Python."""
-    N, C = cache.shape[:2]
-    (OH, OW), (KH, KW), (sh, sw), padding = cache.windows
-    check_gradient(dy, (N, C, OH, OW), "avg_pool2d_backward")
-    dpadded = padded_zeros(cache.shape, cache.windows, float).tolist()
-    for n in range(N):
-        for c in range(C):
-            for i in range(OH):
-                for j in range(OW):
-                    share = dy[n][c][i][j] / cache.counts[i][j]
-                    for u in range(KH):
-                        for v in range(KW):
-                            dpadded[n][c][i * sh + u][j * sw + v] += share
-    return crop_lists(dpadded, padding)
-
-
 def global_avg_pool2d_by_windows(x):
     """global_avg_pool2d as average pooling whose only window is the whole image."""
     N, C, H, W = check_images(x, "global_avg_pool2d")
@@ -251,19 +176,6 @@ def global_avg_pool2d_by_windows_backward(dy, shape):
     where = resolve_windows((H, W), (H, W))
     cache = AvgPoolCache(shape, np.full((1, 1), float(H * W)), where)
     return avg_pool2d_by_windows_backward(dy[:, :, None, None], cache)
-
-
-def global_avg_pool2d_by_formula(x):
-    """global_avg_pool2d in pure Python."""
-    N, C, H, W = check_images(x, "global_avg_pool2d")
-    return [[sum(map(sum, channel)) / (H * W) for channel in image] for image in x], (N, C, H, W)
-
-
-def global_avg_pool2d_by_formula_backward(dy, shape):
-    """global_avg_pool2d_backward in pure Python."""
-    check_gradient(dy, shape[:2], "global_avg_pool2d_backward")
-    _, _, H, W = shape
-    return [[[[g / (H * W)] * W for _ in range(H)] for g in row] for row in dy]
 
 
 MAX_RUNGS = {
@@ -295,32 +207,3 @@ def padded_zeros(shape, where: Windows, dtype) -> np.ndarray:
     N, C, H, W = shape
     (top, bottom), (left, right) = where.padding
     return np.zeros((N, C, top + H + bottom, left + W + right), dtype)
-
-
-def window_counts(size, where: Windows, count_include_pad: bool) -> np.ndarray:
-    """(OH, OW): by how many values the sum of each window is divided."""
-    if count_include_pad:
-        KH, KW = where.kernel_size
-        return np.full(where.output, float(KH * KW))
-    inside = pad(np.ones((1, 1, *size)), where.padding)
-    return sum(shifted(inside, where))[0, 0]
-
-
-def check_pool(x, kernel_size, stride, padding, who: str) -> tuple[np.ndarray, Windows]:
-    """Return x as floats and where the windows lie, or say what does not fit."""
-    _, where = check_pool_shape(x, kernel_size, stride, padding, who)
-    return as_floats(x, who=who)[0], where
-
-
-def check_pool_shape(x, kernel_size, stride, padding, who: str):
-    """Return (shape of x, where the windows lie); padding is at most half the kernel."""
-    shape = check_images(x, who)
-    stride = kernel_size if stride is None else stride
-    where = resolve_windows(shape[2:], kernel_size, stride, padding, who)
-    for axis in range(2):
-        if max(where.padding[axis]) > where.kernel_size[axis] // 2:
-            raise ShapeError(
-                f"{who}: padding must be at most half the kernel, or a window could lie outside "
-                f"the image; got padding {where.padding} for kernel {where.kernel_size}."
-            )
-    return shape, where

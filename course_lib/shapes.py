@@ -1,4 +1,4 @@
-"""Sizes and doors: every size formula and padding rule, and the checks of arrays that come in.
+"""Sizes: the only home of every size formula and padding rule, and of ShapeError.
 
 Imports nothing of the course; every other module may import this one.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from numbers import Integral
 from typing import NamedTuple, Sequence
-
-import numpy as np
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -63,11 +61,18 @@ def output_size(size: int, kernel_size: int, stride: int = 1, padding: int | Pai
     floor((size + before + after - kernel_size) / stride) + 1
 
     `padding` is a number for each side, or (before, after). The floor drops the last rows or
-    columns where the stride does not divide.
+    columns where the stride does not divide. Raises ShapeError where no window fits.
     >>> output_size(28, 3), output_size(28, 3, padding=1), output_size(8, 3, stride=2)
     (26, 28, 3)
     """
-    before, after = padding if isinstance(padding, (tuple, list)) else (padding, padding)
+    before, after = as_pair(padding, "padding", "output_size", minimum=0)
+    kernel_size = as_integer(kernel_size, "kernel_size", "output_size")
+    stride = as_integer(stride, "stride", "output_size")
+    if size + before + after < kernel_size:
+        raise ShapeError(
+            f"output_size: the kernel, {kernel_size}, is larger than the padded axis, "
+            f"{size + before + after}: use a smaller kernel or more padding."
+        )
     return (size + before + after - kernel_size) // stride + 1
 
 
@@ -116,6 +121,12 @@ def resolve_padding(padding, size, kernel_size, stride, who: str = "") -> Paddin
     return (vertical, vertical), (horizontal, horizontal)
 
 
+def keep_padding(padding, who: str):
+    """Check a padding as written; "same" waits for the image's size, all else is pairs."""
+    resolved = resolve_padding(padding, (1, 1), (1, 1), (1, 1), who)
+    return "same" if isinstance(padding, str) and padding == "same" else resolved
+
+
 def resolve_windows(size, kernel_size, stride=1, padding=0, who: str = "") -> Windows:
     """Turn what a person wrote into pairs, and say how many windows fit.
 
@@ -140,6 +151,25 @@ def resolve_windows(size, kernel_size, stride=1, padding=0, who: str = "") -> Wi
     return Windows(output, kernel_size, stride, padding)
 
 
+def describe_windows(layer, stride) -> str:
+    """kernel_size, and stride and padding where they are not the default, as in a call."""
+    words = [f"kernel_size={short(layer.kernel_size)}"]
+    if layer.stride != stride:
+        words.append(f"stride={short(layer.stride)}")
+    if layer.padding == "same":
+        words.append("padding='same'")
+    elif layer.padding != ((0, 0), (0, 0)):
+        sides = tuple(short(side) for side in layer.padding)
+        # ((0, 1), (0, 1)) stays: (0, 1) would mean 0 above and below, 1 left and right
+        words.append(f"padding={sides if isinstance(sides[0], tuple) else short(sides)}")
+    return ", ".join(words)
+
+
+def short(pair):
+    """(3, 3) -> 3; (3, 2) stays."""
+    return pair[0] if pair[0] == pair[1] else pair
+
+
 def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
     """Input pixels, along one axis, that can change one output value.
 
@@ -153,63 +183,3 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
         field += (kernel_size - 1) * step
         step *= stride
     return field
-
-
-def nested_shape(nested) -> tuple[int, ...]:
-    """The shape of an array, or of nested lists read along their first elements.
-
-    >>> nested_shape([[1, 2, 3], [4, 5, 6]])
-    (2, 3)
-    """
-    if hasattr(nested, "shape"):
-        return tuple(nested.shape)
-    shape = []
-    while isinstance(nested, (list, tuple)):
-        shape.append(len(nested))
-        if not nested:
-            break
-        nested = nested[0]
-    return tuple(shape)
-
-
-def check_images(x, who: str, channels: int | None = None) -> tuple[int, int, int, int]:
-    """Return (N, C, H, W) of a batch of images, or say what is wrong with it."""
-    shape = nested_shape(x)
-    wanted = f"images (N, {'C' if channels is None else channels}, H, W)"
-    if len(shape) == 3:
-        raise ShapeError(
-            f"{prefix(who)}expected {wanted}, got {shape}: for a single image, add the batch "
-            "axis with x[None]."
-        )
-    if len(shape) != 4 or (channels is not None and shape[1] != channels):
-        raise ShapeError(f"{prefix(who)}expected {wanted}, got {shape}.")
-    if min(shape[1:]) < 1:
-        raise ShapeError(f"{prefix(who)}expected {wanted} without an empty axis, got {shape}.")
-    return shape
-
-
-def check_gradient(dy, shape, who: str) -> None:
-    """Refuse an upstream gradient that does not have the shape of the output."""
-    if nested_shape(dy) != tuple(shape):
-        raise ShapeError(
-            f"{prefix(who)}the upstream gradient dy must have the output's shape "
-            f"{tuple(shape)}, got {nested_shape(dy)}."
-        )
-
-
-def as_floats(*arrays, who: str = "") -> list:
-    """Return the arrays in one floating type: float32 stays, integers become float64.
-
-    None stays None. Lists are read as arrays; complex numbers and objects are refused.
-    """
-    found = [None if array is None else np.asarray(array) for array in arrays]
-    for array in found:
-        if array is not None and array.dtype.kind not in "fiub":
-            raise ValueError(
-                f"{prefix(who)}expected real numbers (float32, float64 or integers), "
-                f"got {array.dtype}."
-            )
-    kinds = [array.dtype if array.dtype.kind == "f" else np.float64
-             for array in found if array is not None]
-    dtype = np.result_type(np.float32, *kinds)
-    return [None if array is None else array.astype(dtype, copy=False) for array in found]

@@ -9,12 +9,14 @@ import math
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from typing import Callable, Iterator, NamedTuple
 
 import numpy as np
 
 from course_lib import losses, optim
-from course_lib.layers import ENGINES, Dropout
+from course_lib.doors import check_data, check_images, check_number
+from course_lib.layers import Dropout
 from course_lib.model import labels_from_logits
 from course_lib.shapes import as_integer
 
@@ -105,14 +107,16 @@ def fit(model, images, labels, *, epochs: int = 1, batch_size: int = 32, optimiz
     Ctrl-C ends the training and keeps model and history (history.interrupted). The same seed
     gives the same run: every random draw comes from default_rng([seed, stream, epoch, step]).
     """
+    batch_size = as_integer(batch_size, "batch_size", "fit")
     images, labels, held_out = split_validation(images, labels, validation, seed)
     steps = as_integer(epochs, "epochs", "fit") * math.ceil(len(images) / batch_size)
     optimizer = make_optimizer(optimizer, model, lr)
     schedule = make_schedule(schedule, optimizer.lr, steps)
-    loss, augment = find_loss(loss, model), make_augment(augment)
+    loss, augment = find_loss(loss, model, "fit"), make_augment(augment)
     dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
     history = History()
-    with engine_of(model, engine), interruptible(history), text_bar(steps, progress) as bar:
+    with (settings_of(model, optimizer, engine), interruptible(history),
+          text_bar(steps, progress) as bar):
         for epoch in range(epochs):
             started, right, total = time.perf_counter(), 0, 0.0
             shuffler = generator(seed, SHUFFLE, epoch)
@@ -120,23 +124,21 @@ def fit(model, images, labels, *, epochs: int = 1, batch_size: int = 32, optimiz
                 for stream, layer in enumerate(dropouts, start=DROPOUT):
                     layer.rng = generator(seed, stream, epoch, step)
                 x = augment(x, generator(seed, AUGMENT, epoch, step))
-                optimizer.lr = schedule(len(history.step_loss))
+                optimizer.lr = float(schedule(len(history.step_loss)))
                 optimizer.zero_grad()
                 logits = model.forward(x)
                 value, dlogits = loss(logits, y)
                 model.backward(dlogits, need_dx=False)
                 optimizer.step()
-                history.step_loss.append(value)
-                right += int((labels_from_logits(logits) == y).sum())
-                total += value * len(y)
+                history.step_loss.append(float(value))
+                right += int((labels_from_logits(logits) == class_numbers(y)).sum())
+                total += float(value) * len(y)
                 bar.update()
-            record(history, epoch, total / len(images), right / len(images), optimizer.lr)
-            if held_out is not None:
-                result = evaluate(model, *held_out, loss=loss)
-                history.validation_loss.append(result.loss)
-                history.validation_accuracy.append(result.accuracy)
-            history.seconds.append(time.perf_counter() - started)
-            if watch is not None and watch(model, history) is True:
+            result = None if held_out is None else evaluate(model, *held_out, loss=loss)
+            seconds = time.perf_counter() - started
+            record(history, total / len(images), right / len(images), optimizer.lr, seconds, result)
+            answer = None if watch is None else watch(model, history)
+            if isinstance(answer, (bool, np.bool_)) and answer:  # a picture does not stop it
                 break
     return history
 
@@ -145,18 +147,18 @@ def evaluate(model, images, labels, loss=None, batch_size: int = 256) -> Evaluat
     """Loss, accuracy and its 95 % interval on examples that the network was not trained on."""
     check_data(images, labels, "evaluate")
     logits = model.predict(images, batch_size)
-    value, _ = find_loss(loss, model)(logits, labels)
-    predicted, labels = labels_from_logits(logits), np.asarray(labels)
+    value, _ = find_loss(loss, model, "evaluate")(logits, labels)
+    predicted, labels = labels_from_logits(logits), class_numbers(labels)
     right = int((predicted == labels).sum())
-    return Evaluation(value, right / len(labels), wilson_interval(right, len(labels)),
+    return Evaluation(float(value), right / len(labels), wilson_interval(right, len(labels)),
                       len(labels), labels, predicted, logits)
 
 
-# Numbers for people 
+# Numbers for people
 def accuracy(predicted, labels) -> float:
     """The fraction of right answers."""
     check_data(predicted, labels, "accuracy")
-    return float(np.mean(np.asarray(predicted) == np.asarray(labels)))
+    return float(np.mean(class_numbers(predicted) == class_numbers(labels)))
 
 
 def wilson_interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -186,20 +188,26 @@ def confusion_matrix(labels, predicted, classes: int | None = None) -> np.ndarra
            [1, 1]])
     """
     check_data(labels, predicted, "confusion_matrix")
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    labels, predicted = class_numbers(labels), class_numbers(predicted)
+    if labels.dtype.kind not in "iub" or predicted.dtype.kind not in "iub":
+        raise ValueError("confusion_matrix: expected class numbers, integers, "
+                         f"got {labels.dtype} and {predicted.dtype}.")
     largest = int(max(labels.max(), predicted.max()))
     classes = largest + 1 if classes is None else classes
     if largest >= classes or min(labels.min(), predicted.min()) < 0:
         raise ValueError(f"confusion_matrix: expected classes 0..{classes - 1}, got labels "
                          f"{labels.min()}..{labels.max()}, predicted "
                          f"{predicted.min()}..{predicted.max()}.")
-    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    counts = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
 
 def precision_recall(confusion) -> tuple[np.ndarray, np.ndarray]:
     """For each class: right / predicted as it, right / truly it (NaN where that count is 0)."""
     confusion = np.asarray(confusion)
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError("precision_recall: expected a confusion matrix (K, K), "
+                         f"got {confusion.shape}.")
     right = np.diag(confusion).astype(float)
     with np.errstate(invalid="ignore"):
         return right / confusion.sum(axis=0), right / confusion.sum(axis=1)
@@ -210,36 +218,31 @@ def random_shift(images: np.ndarray, rng: np.random.Generator, pixels: int = 1) 
 
     What leaves is lost, what enters is 0. Shapes  (N, C, H, W) -> the same
     """
+    _, _, H, W = check_images(images, "random_shift")
     down, right = (int(step) for step in rng.integers(-pixels, pixels + 1, size=2))
-    H, W = images.shape[2:]
     padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
     return padded[:, :, pixels - down : pixels - down + H, pixels - right : pixels - right + W]
 
 
-# What fit is made of 
+# What fit is made of
 def generator(seed: int, *place: int) -> np.random.Generator:
     """The random numbers of one place in a run; no state has to be kept to resume there."""
     return np.random.default_rng([seed, *place])
-
-
-def check_data(images, labels, who: str) -> None:
-    """As many labels as images, and at least one."""
-    if len(images) != len(labels):
-        raise ValueError(f"{who}: expected as many labels as images, "
-                         f"got {len(images)} and {len(labels)}.")
-    if len(images) == 0:
-        raise ValueError(f"{who}: expected at least one example, got none.")
 
 
 def split_validation(images, labels, validation, seed: int):
     """(images, labels, held out pair or None); a fraction is drawn at random by the seed."""
     images, labels = np.asarray(images), np.asarray(labels)
     check_data(images, labels, "fit")
-    if validation is None or isinstance(validation, (tuple, list)):
+    seed = as_integer(seed, "seed", "fit", minimum=0)
+    if validation is None:
+        return images, labels, None
+    if isinstance(validation, (tuple, list)) and len(validation) == 2:
+        check_data(*validation, "fit, validation")
         return images, labels, validation
-    if not 0 < validation < 1:
+    if not isinstance(validation, Real) or not 0 < validation < 1:
         raise ValueError("fit: expected validation to be (images, labels) or a fraction between "
-                         f"0 and 1, got {validation!r}.")
+                         f"0 and 1, got {validation!r:.60}.")
     order = generator(seed, SPLIT).permutation(len(images))
     count = round(validation * len(images))
     if not 0 < count < len(images):
@@ -257,29 +260,32 @@ def make_optimizer(optimizer, model, lr: float | None) -> optim.Optimizer:
     if not isinstance(optimizer, optim.Optimizer):
         raise ValueError(f"fit: expected optimizer to be one of {', '.join(optim.OPTIMIZERS)} "
                          f"or an Optimizer, got {optimizer!r}.")
+    if not set(optimizer.parameters.values()) <= set(model.parameters().values()):
+        raise ValueError("fit: expected an optimizer of this network's parameters, got one of "
+                         "another network's: make it from model.parameters().")
     if lr is not None:
-        optimizer.lr = optim.check_number(lr, "lr", "fit", above=0)
+        optimizer.lr = check_number(lr, "lr", "fit", above=0)
     return optimizer
 
 
 def make_schedule(schedule, lr: float, steps: int) -> Callable[[int], float]:
     """A function of the step number as it is, or one of SCHEDULES by name."""
-    if schedule is None or isinstance(schedule, str):
-        name = schedule or "constant"
-        if name not in SCHEDULES:
-            raise ValueError(f"fit: expected schedule to be one of {', '.join(SCHEDULES)} "
-                             f"or a function of the step, got {schedule!r}.")
-        return SCHEDULES[name](lr, steps)
-    return schedule
+    if callable(schedule):
+        return schedule
+    name = schedule or "constant"
+    if not isinstance(name, str) or name not in SCHEDULES:
+        raise ValueError(f"fit: expected schedule to be one of {', '.join(SCHEDULES)} "
+                         f"or a function of the step, got {schedule!r}.")
+    return SCHEDULES[name](lr, steps)
 
 
-def find_loss(loss, model) -> Callable:
+def find_loss(loss, model, who: str) -> Callable:
     """A function as it is, one of LOSSES by name, or the one that fits the network's output."""
     if callable(loss):
         return loss
     name = loss or ("binary_cross_entropy" if model.output == "sigmoid" else "cross_entropy")
     if name not in LOSSES:
-        raise ValueError(f"expected loss to be one of {', '.join(LOSSES)} or a function, "
+        raise ValueError(f"{who}: expected loss to be one of {', '.join(LOSSES)} or a function, "
                          f"got {loss!r}.")
     return LOSSES[name]
 
@@ -292,21 +298,31 @@ def make_augment(augment) -> Callable:
     return lambda images, rng: random_shift(images, rng, pixels) if pixels else images
 
 
-def record(history: History, epoch: int, loss: float, right: float, lr: float) -> None:
-    """Write down one finished epoch."""
-    history.epoch.append(epoch + 1)
+def class_numbers(labels) -> np.ndarray:
+    """(N,) from labels (N,) or (N, 1); of one-hot rows (N, K) the place of the largest."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        return labels.argmax(axis=1)
+    return labels.reshape(len(labels))
+
+
+def record(history: History, loss: float, right: float, lr: float, seconds: float,
+           validation: Evaluation | None) -> None:
+    """Write down one finished epoch, all of it at once."""
+    history.epoch.append(len(history.epoch) + 1)
     history.loss.append(loss)
     history.accuracy.append(right)
     history.lr.append(lr)
+    history.seconds.append(seconds)
+    if validation is not None:
+        history.validation_loss.append(validation.loss)
+        history.validation_accuracy.append(validation.accuracy)
 
 
 @contextmanager
-def engine_of(model, engine: str | None):
-    """Let the network compute by this rung, and by its own again afterwards."""
-    if engine is not None and engine not in ENGINES:
-        raise ValueError(f"fit: expected engine to be one of {', '.join(ENGINES)}, "
-                         f"got {engine!r}.")
-    before = [layer.engine for layer in model.layers]
+def settings_of(model, optimizer, engine: str | None):
+    """Compute by this rung; afterwards rung and learning rate are again what they were before."""
+    before, lr = [layer.engine for layer in model.layers], optimizer.lr
     if engine is not None:
         model.use_engine(engine)
     try:
@@ -314,6 +330,7 @@ def engine_of(model, engine: str | None):
     finally:
         for layer, name in zip(model.layers, before):
             layer.engine = name
+        optimizer.lr = lr
 
 
 @contextmanager
