@@ -1,0 +1,83 @@
+"""The commands: one module each with `main(words) -> exit status`; its first line is its help.
+
+Standard library only, for this runs before anything is installed; imports a command when called.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import os
+import re
+import sys
+from pathlib import Path
+
+from course_lib.commands import setup
+
+FIRST = ("lab", "test", "train", "data", "doctor", "setup")
+WITHOUT_ENVIRONMENT = ("doctor", "setup")  # the one never makes it, the other does nothing else
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+USAGE = """usage: python3 -m course_lib COMMAND ...      (Windows: py -m course_lib COMMAND ...)
+       course COMMAND ...                     (once installed)
+
+commands:"""
+
+
+def names() -> list[str]:
+    """Return the commands, the everyday ones first: every module of this folder is one."""
+    found = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
+    return [name for name in FIRST if name in found] + sorted(found - set(FIRST))
+
+
+def summary(name: str) -> str:
+    """Return the first line of a command's docstring, read without importing the command."""
+    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    line = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    line = re.sub("^`[^`]*`: ", "", line)
+    return line[:1].upper() + line[1:]
+
+
+def usage() -> str:
+    """Return what `course --help` prints."""
+    return "\n".join([USAGE, *(f"  {name:10}{summary(name)}" for name in names())])
+
+
+def unknown(word: str) -> str:
+    """Return the message for a word that is no command, with the nearest one that is."""
+    near = difflib.get_close_matches(word, names(), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"course: no command {word!r}.{hint} Commands: {', '.join(names())}."
+
+
+def one_blas_thread() -> None:
+    """Ask NumPy's BLAS for one thread, unless the user chose; call it before NumPy is imported.
+
+    Two threads on a busy two-core machine were 13 times slower than one.
+    """
+    for variable in THREADS:
+        os.environ.setdefault(variable, "1")
+
+
+def run(words: list[str]) -> int:
+    """Run `words[0]` with the other words, in the course's environment; return its exit status."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    name, *rest = words
+    if name not in names():
+        print(unknown(name), file=sys.stderr)
+        return 2
+    try:
+        if name not in WITHOUT_ENVIRONMENT:
+            one_blas_thread()
+            python = setup.environment()
+            if python is not None:
+                return setup.hand_over(python, words)
+        return importlib.import_module(f"course_lib.commands.{name}").main(rest) or 0
+    except setup.SetupError as error:
+        print(f"course: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("\ncourse: interrupted.", file=sys.stderr)
+        return 130
