@@ -36,7 +36,7 @@ MaxPool2D pool=2x2
 Conv2D filters=16 kernel=3x3 padding=same activation=relu
 MaxPool2D pool=2x2
 Dense units=10 activation=softmax
-Train optimizer=adam lr=0.01 epochs=3 batch=64 schedule=one_cycle augment=none seed=0
+Train optimizer=adam lr=0.01 epochs=6 batch=64 schedule=one_cycle augment=1 seed=0
 """
 DEFAULT_EPOCHS = {"small digits": 20, "lines": 15}  # they are few; all else as in the recipe
 FOLDER_EPOCHS = 20
