@@ -1,0 +1,397 @@
+"""Checks: `check.conv2d(my_conv2d)` runs a student's function and says what is wrong with it.
+
+Everything is printed on stdout and nothing of a right answer's code is shown. Notebooks import this
+module; it may import all of the library, which imports nothing from here.
+"""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from course_lib.check import catalogue, sandbox
+from course_lib.check.catalogue import Mistake, Task
+from course_lib.check.sandbox import Answer, Unshown
+
+TOLERANCE = 1e-4  # of the largest expected value: room for an answer computed in float32
+SMALL = 40  # arrays of so many numbers are printed whole
+WIDTH = 78
+
+
+def conv2d(student_function) -> "Result":
+    """Check my_conv2d(x, weight, bias, stride, padding) -> y and print the verdict.
+
+    Shapes  x (N, C, H, W), weight (F, C, KH, KW), bias (F,) -> y (N, F, OH, OW), of x's dtype;
+            stride and padding are whole numbers; the kernel is not flipped
+    """
+    return judge(catalogue.CONV2D, student_function)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict of one check: `passed`, the `message` that was printed, and how it came about.
+
+    state is "passed", "failed" or "not attempted"; mistake is the id of the recognised mistake.
+    """
+
+    task: str
+    state: str
+    message: str
+    mistake: str | None = None
+    right: int = 0
+    cases: int = 0
+    guard: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.state == "passed"
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def _ipython_display_(self) -> None:
+        """Show nothing at the end of a cell: the verdict is printed already."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong in one case: a short kind, a sentence, and whether the numbers are right."""
+
+    kind: str
+    sentence: str
+    numbers_right: bool = False
+
+
+def judge(task: Task, student_function) -> Result:
+    """Call the function on every case of the task, twice, and print and return the verdict."""
+    with sandbox.originals():
+        result = _verdict(task, student_function)
+        print(result.message)
+    _remember(result)
+    return result
+
+
+def _verdict(task: Task, student_function) -> Result:
+    if not callable(student_function):
+        kind = type(student_function).__name__
+        text = (
+            f"The check needs the function itself: expected {task.function_name}, without "
+            f"brackets behind it, got a value of type {kind}."
+        )
+        return Result(task.id, "failed", text)
+    inputs = [case.arguments for case in task.cases for _ in range(2)]
+    answers, guard = sandbox.call(student_function, inputs)
+    if answers[0].how == "not attempted":
+        return Result(task.id, "not attempted", f"{task.function_name}: not attempted yet.")
+    expected = [task.reference(*case.arguments) for case in task.cases]
+    faults = _faults(task, answers, expected)
+    right = len(task.cases) - sum(fault is not None for fault in faults)
+    how = f"({len(task.cases)} cases, each called twice in {guard}.)"
+    if right == len(task.cases):
+        text = "\n".join([f"{task.function_name}: passed, {right} cases of {right}.",
+                          *_remark_on_printing(task, answers), how])
+        return Result(task.id, "passed", text, None, right, right, guard)
+    mistake, text = _explain(task, answers, expected, faults)
+    text = f"{text}\n({right} of {len(task.cases)} cases right.) {how}"
+    name = mistake.id if mistake else None
+    return Result(task.id, "failed", text, name, right, len(task.cases), guard)
+
+
+# What is wrong in a case
+
+
+def _faults(task: Task, answers: list[Answer], expected: list) -> list:
+    """Return one Fault or None for each case, in order; cases never reached count as faults."""
+    faults: list = []
+    for position, right in enumerate(expected):
+        pair = answers[2 * position : 2 * position + 2]
+        if not pair:
+            faults.append(Fault("not reached", "it was not called."))
+            continue
+        fault = _fault(task, pair[0], right)
+        if fault is None and len(pair) == 2:
+            fault = _second_fault(task, pair, right)
+        faults.append(fault)
+    return faults
+
+
+def _fault(task: Task, answer: Answer, right: np.ndarray) -> Fault | None:
+    """Compare one answer: how it ended, type, shape, values, dtype, inputs."""
+    value, y = answer.value, task.result_name
+    if answer.how != "returned":
+        return Fault(answer.how, _how_it_ended(task, answer))
+    if value is None:
+        return Fault("None", f"it returns None: does it end with `return {y}`?")
+    if not isinstance(value, np.ndarray) and getattr(value, "name", "") != "ndarray":
+        name = value.name if isinstance(value, Unshown) else type(value).__name__
+        return Fault("type", f"{y} must be one NumPy array, got a value of type {name}.")
+    if value.shape != right.shape:
+        return Fault(
+            "shape", f"{y} has the wrong shape: expected {right.shape}, got {value.shape}. "
+            f"It is {task.shape_rule}."
+        )
+    if isinstance(value, Unshown):
+        return Fault("dtype", f"{y} must hold numbers of x's dtype, got dtype {value.dtype}.")
+    if np.isnan(value).any():
+        return Fault("nan", f"{y} holds nan, not a number: 0/0, inf - inf, or never written to?")
+    if not same_values(value, right):
+        return Fault("values", f"some values of {y} are wrong.")
+    if value.dtype != right.dtype:
+        return Fault(
+            "dtype", f"the numbers are right, but {y} has the wrong dtype: x is {right.dtype}, "
+            f"{y} is {value.dtype}. np.zeros makes float64; say np.zeros(shape, dtype=x.dtype).",
+            numbers_right=True,
+        )
+    if answer.changed:
+        names = " and ".join(task.argument_names[position] for position in answer.changed)
+        return Fault(
+            "inputs changed", f"the numbers are right, but {names} was changed in place. Whoever "
+            "called the function still needs it: work on a copy.", numbers_right=True,
+        )
+    return None
+
+
+def _second_fault(task: Task, pair: list[Answer], right: np.ndarray) -> Fault | None:
+    """Look at the second of two equal calls."""
+    fault = _fault(task, pair[1], right)
+    if fault is None or pair[1].how != "returned":
+        return fault
+    return Fault(
+        "unsteady", "the first call is right, the second with the same inputs is not. Does it "
+        "keep something from call to call (a global, a default argument) or use np.empty?",
+    )
+
+
+def _how_it_ended(task: Task, answer: Answer) -> str:
+    """Return the sentence for a call that did not return."""
+    name = task.function_name
+    return {
+        "raised": f"{name} stopped with {answer.detail}.",
+        "not attempted": f"{name} stopped with NotImplementedError: this case is left to do.",
+        "asked for input": "it asks for input(): all it needs are its arguments.",
+        "exited": "it ends Python itself (exit): leave a function with return.",
+        "out of memory": "it asked for far more memory than the answer needs.",
+        "too slow": f"it did not come back within {sandbox.SECONDS} seconds: does a loop never "
+        "end?",
+        "crashed": f"it made Python crash ({answer.detail or 'no reason given'}).",
+    }[answer.how]
+
+
+def same_values(got, right) -> bool:
+    """Say whether two arrays have one shape and equal values, but for rounding in float32."""
+    got, right = np.asarray(got), np.asarray(right)
+    if got.shape != right.shape:
+        return False
+    room = TOLERANCE * max(1.0, float(np.abs(right).max(initial=0.0)))
+    return bool((np.abs(got - right) <= room).all())
+
+
+# Which mistake it is
+
+
+def _recognise(task: Task, answers: list[Answer], faults: list) -> tuple[Mistake | None, bool]:
+    """Return (the mistake that gives the student's numbers, whether it does so in every case).
+
+    A mistake that explains only the smallest failing case is named too, as such.
+    """
+    values = [answer.value if answer.how == "returned" else None for answer in answers[::2]]
+    wrong = [n for n, value in enumerate(values)
+             if faults[n] and not faults[n].numbers_right and isinstance(value, np.ndarray)]
+    if not wrong:
+        return None, False
+    best, most = None, 0
+    for mistake in task.mistakes:
+        agrees = [_agrees(mistake, case.arguments, value)
+                  for case, value in zip(task.cases, values, strict=False)]
+        if all(agrees):
+            return mistake, True
+        if agrees[wrong[0]] and sum(agrees[n] for n in wrong) > most:
+            best, most = mistake, sum(agrees[n] for n in wrong)
+    return best, False
+
+
+def _agrees(mistake: Mistake, arguments: tuple, value) -> bool:
+    """Say whether a wrong variant gives `value` too; None stands for a call that failed."""
+    try:
+        variant = mistake.variant(*arguments)
+    except ValueError:
+        return not isinstance(value, np.ndarray)
+    return isinstance(value, np.ndarray) and same_values(value, variant)
+
+
+def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str]:
+    """Return (recognised mistake or None, the message) for a function that failed."""
+    reached = [n for n, fault in enumerate(faults) if fault and fault.kind != "not reached"]
+    shown = min(reached, key=lambda n: (faults[n].numbers_right, n))
+    fault, (mistake, always) = faults[shown], _recognise(task, answers, faults)
+    known = mistake is not None and fault.kind in ("values", "shape", "nan")
+    sentence, section = fault.sentence, task.section
+    if known:
+        sentence, section = mistake.sentence, mistake.section
+        if not always:
+            sentence = f"in the case below, {sentence}"
+    lines = [f"{task.function_name}, not yet: {sentence}"]
+    if known and not always:
+        lines.append("Other cases differ in another way: repair this first, then check again.")
+    elif known and fault.kind == "shape":
+        lines.append(f"Therefore {fault.sentence}")
+    lines += ["", *_show_case(task, task.cases[shown].arguments, expected[shown],
+                              answers[2 * shown], fault)]
+    lines += ["", f"Read again: {section}"]
+    return (mistake if known else None), "\n".join(lines)
+
+
+# Showing a case
+
+
+def _show_case(task: Task, arguments, right, answer: Answer, fault: Fault) -> list[str]:
+    """Return the lines that show the smallest failing case: inputs, expected, got."""
+    y = task.result_name
+    call = ", ".join(
+        name if isinstance(value, np.ndarray) else f"{name}={value}"
+        for name, value in zip(task.argument_names, arguments, strict=True)
+    )
+    lines = [f"The smallest case that goes wrong: {task.function_name}({call})"]
+    arrays = [(name, value) for name, value in zip(task.argument_names, arguments, strict=True)
+              if isinstance(value, np.ndarray)]
+    lines += [_shape_line(name, value) for name, value in arrays]
+    if not fault.numbers_right and max(value.size for _, value in arrays) <= SMALL:
+        lines += _side_by_side([block for name, value in arrays for block in _blocks(name, value)])
+    if fault.kind in ("values", "nan", "shape", "unsteady", "None", "type"):
+        lines += _side_by_side(_blocks(f"expected {y}", right))
+        if isinstance(answer.value, np.ndarray) and fault.kind != "unsteady":
+            lines += _side_by_side(_blocks(f"your {y}", answer.value))
+    if fault.kind == "values":
+        lines.append(_first_difference(y, answer.value, right))
+    if answer.printed.strip():
+        lines += ["It printed:", *("    " + line for line in answer.printed.splitlines()[:6])]
+    return lines
+
+
+def _shape_line(name: str, value: np.ndarray) -> str:
+    return f"    {name} {value.shape} {value.dtype}"
+
+
+def _blocks(name: str, value: np.ndarray) -> list[list[str]]:
+    """Return a small array as blocks of aligned lines, one for each image and channel."""
+    if value.size > SMALL or value.size == 0 or value.ndim > 4:
+        return []
+    matrices = value.reshape((-1, *value.shape[-2:])) if value.ndim > 1 else value[None, None]
+    blocks = []
+    for place, matrix in zip(np.ndindex(value.shape[:-2]), matrices, strict=True):
+        title = f"{name}[{', '.join(map(str, place))}]" if place else name
+        numbers = [[number_text(number) for number in row] for row in matrix]
+        width = max(len(number) for row in numbers for number in row)
+        rows = [" ".join(number.rjust(width) for number in row) for row in numbers]
+        blocks.append([title, *rows])
+    return blocks
+
+
+def number_text(number) -> str:
+    """Return a number in at most six digits, without a minus in front of 0.
+
+    >>> number_text(np.float32(0.1)), number_text(-0.0), number_text(12.0)
+    ('0.1', '0', '12')
+    """
+    if isinstance(number, complex):
+        return f"{number:.4g}"
+    return f"{float(number) + 0.0:.6g}"
+
+
+def _side_by_side(blocks: list[list[str]]) -> list[str]:
+    """Put blocks of lines next to each other, as many as fit into the width."""
+    lines: list[str] = []
+    while blocks:
+        row, used = [], 4
+        while blocks and (not row or used + _width(blocks[0]) + 3 <= WIDTH):
+            used += _width(blocks[0]) + 3
+            row.append(blocks.pop(0))
+        height = max(map(len, row))
+        for block in row:
+            block.extend([""] * (height - len(block)))
+        for level in range(height):
+            cells = [block[level].ljust(_width(block)) for block in row]
+            lines.append(("    " + "   ".join(cells)).rstrip())
+    return lines
+
+
+def _width(block: list[str]) -> int:
+    return max(map(len, block))
+
+
+def _first_difference(name: str, got: np.ndarray, right: np.ndarray) -> str:
+    """Return a line with the first wrong value and how many there are."""
+    room = TOLERANCE * max(1.0, float(np.abs(right).max(initial=0.0)))
+    places = np.argwhere(~(np.abs(got - right) <= room))
+    place = tuple(int(index) for index in places[0])
+    where = ", ".join(map(str, place))
+    return (
+        f"    {len(places)} of {right.size} values are wrong; the first is {name}[{where}]: "
+        f"expected {number_text(right[place])}, got {number_text(got[place])}"
+    )
+
+
+def _remark_on_printing(task: Task, answers: list[Answer]) -> list[str]:
+    if any(answer.printed for answer in answers):
+        return ["It also prints something: take that out before it is called a million times."]
+    return []
+
+
+# Progress
+
+
+def progress() -> None:
+    """Print the state and the number of attempts of every task that was checked so far."""
+    tasks = _read_progress()
+    if not tasks:
+        print("No task has been checked yet.")
+    for name, task in sorted(tasks.items()):
+        attempts = f"{task['attempts']} attempt" + ("" if task["attempts"] == 1 else "s")
+        print(f"{name:<40} {task['state']:<14} {attempts}")
+
+
+def progress_file() -> Path:
+    """Return where progress is kept: $COURSE_PROGRESS, else the user's data folder."""
+    folder = os.environ.get("COURSE_PROGRESS")
+    if folder:
+        return Path(folder) / "progress.json"
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Application Support"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "cnn-from-scratch-course" / "progress.json"
+
+
+def _read_progress() -> dict:
+    """Return {task id: {"state", "attempts"}}; a missing or broken file counts as empty."""
+    try:
+        tasks = json.loads(progress_file().read_text(encoding="utf-8"))["tasks"]
+        return {
+            str(name): {"state": str(task["state"]), "attempts": int(task["attempts"])}
+            for name, task in tasks.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+        return {}
+
+
+def _remember(result: Result) -> None:
+    """Note the result; once passed stays passed. A student never sees a failure to write."""
+    tasks = _read_progress()
+    known = tasks.get(result.task, {"state": "not attempted", "attempts": 0})
+    if result.state != "not attempted":
+        known["attempts"] += 1
+        known["state"] = "passed" if known["state"] == "passed" else result.state
+    tasks[result.task] = known
+    try:
+        path = progress_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"progress.{os.getpid()}.unfinished")
+        unfinished.write_text(json.dumps({"version": 1, "tasks": tasks}, indent=1), "utf-8")
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError):
+        pass
