@@ -48,6 +48,15 @@ def check_images(x, who: str, channels: int | None = None) -> tuple[int, int, in
     return shape
 
 
+def check_example(shape, channels: int | None = None) -> tuple[int, int, int, int]:
+    """Return (0, C, H, W), an empty batch of one image's shape, or say what is wrong with it."""
+    shape = tuple(shape)
+    if len(shape) != 3 or min(shape) < 1 or channels not in (None, shape[0]):
+        wanted = f"({'C' if channels is None else channels}, H, W)"
+        raise ShapeError(f"expected one image's shape {wanted}, got {shape}.")
+    return (0, *shape)
+
+
 def check_gradient(dy, shape, who: str) -> None:
     """Refuse an upstream gradient that does not have the shape of the output."""
     if nested_shape(dy) != tuple(shape):

@@ -171,7 +171,9 @@ def short(pair):
 
 
 def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
-    """Input pixels, along one axis, that can change one output value.
+    """How many input pixels one output value spans along one axis.
+
+    Only these can change it; with a stride longer than the kernel some of them cannot.
 
     `layers` lists (kernel_size, stride) from the first layer to the last. Each layer adds
     (kernel_size - 1) steps, and a step is as long as all strides before it multiplied.

@@ -466,16 +466,16 @@ def test_errors_begin_with_the_layer(layer, x, message, engine):
 
 
 @pytest.mark.parametrize("layer, shape, message", [
-    (Conv2D(3, 8, 3), (1, 28, 28), r"^Conv2D\(3, 8, .* images \(N, 3, H, W\), got \(0, 1, 28, 28"),
+    (Conv2D(3, 8, 3), (1, 28, 28), r"^Conv2D\(3, 8, .* shape \(3, H, W\), got \(1, 28, 28\)"),
     (Conv2D(1, 8, 9), (1, 8, 20), r"^Conv2D\(1, 8, kernel_size=9\): the kernel, 9x9, is larger"),
-    (Conv2D(1, 8, 9), (784,), r"^Conv2D\(1, .* images \(N, 1, H, W\), got \(0, 784\)"),
+    (Conv2D(1, 8, 9), (784,), r"^Conv2D\(1, .* shape \(1, H, W\), got \(784,\)"),
     (MaxPool2D(9), (1, 8, 20), r"^MaxPool2D\(kernel_size=9\): the kernel, 9x9, is larger"),
     (AvgPool2D(3, 1, 2), (1, 8, 20), r"^AvgPool2D\(kernel_size=3, .*\): padding must be at most"),
-    (GlobalAvgPool2D(), (4,), r"^GlobalAvgPool2D\(\): expected images \(N, C, H, W\), got \(0, 4"),
+    (GlobalAvgPool2D(), (4,), r"^GlobalAvgPool2D\(\): expected one image.s shape \(C, H, W\), got \(4"),
     (Dense(784, 10), (1, 28, 28),
      r"^Dense\(784, 10\): expected 784 features, got \(1, 28, 28\)\. Put a Flatten layer"),
     (Dense(784, 10), (783,), r"^Dense\(784, 10\): expected 784 features, got \(783,\)\.$"),
-    (BatchNorm2D(3), (4, 5, 5), r"^BatchNorm2D\(3\): .* \(N, 3, H, W\), got \(0, 4, 5, 5\)"),
+    (BatchNorm2D(3), (4, 5, 5), r"^BatchNorm2D\(3\): .* \(3, H, W\), got \(4, 5, 5\)"),
 ])
 def test_output_shape_refuses_what_forward_would(layer, shape, message):
     with pytest.raises(ShapeError, match=message):
