@@ -1,0 +1,13 @@
+"""Widgets that compute in the browser: they live in a notebook and on a page without a kernel.
+
+May import the operations, shapes and plots, never the layers; the only home of anywidget.
+"""
+
+from course_lib.widgets.base import (
+    KERNELS, WIDGET_MIMETYPE, WidgetError, module_source, static_text,
+)
+from course_lib.widgets.sliding_kernel import SlidingKernel
+
+__all__ = [
+    "KERNELS", "WIDGET_MIMETYPE", "SlidingKernel", "WidgetError", "module_source", "static_text",
+]

@@ -1,0 +1,111 @@
+"""What every widget shares: its source for the browser, its checks, its still picture and state.
+
+A widget is one Python class of traits here and one view in static/; the arithmetic is in cnn.js.
+"""
+
+from __future__ import annotations
+
+import json
+from numbers import Integral
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from course_lib.shapes import ShapeError
+
+STATIC = Path(__file__).parent / "static"
+WIDGET_MIMETYPE = "application/vnd.course.widget+json"
+LARGEST = 64  # rows or columns of one grid: more cells than that are too small to see
+
+KERNELS = {
+    "vertical edge": [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]],
+    "horizontal edge": [[-1, -1, -1], [0, 0, 0], [1, 1, 1]],
+    "blur": [[1 / 9, 1 / 9, 1 / 9], [1 / 9, 1 / 9, 1 / 9], [1 / 9, 1 / 9, 1 / 9]],
+    "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+    "identity": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+}
+
+
+class WidgetError(traitlets.TraitError, ShapeError):
+    """A value that a widget cannot show; the widget keeps the value it had."""
+
+
+def static_text(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def module_source(name: str) -> str:
+    """Return one view as a whole ES module: the kernels, cnn.js, grid.js, then the view itself.
+
+    >>> module_source("sliding_kernel").splitlines()[0][:23]
+    'export const KERNELS = '
+    """
+    if not name.isidentifier() or not (STATIC / f"{name}.js").is_file():
+        raise ValueError(f"module_source: expected the name of a view in static/, got {name!r}.")
+    kernels = f"export const KERNELS = {json.dumps(KERNELS)};\n"
+    return kernels + "\n".join(static_text(f"{part}.js") for part in ("cnn", "grid", name))
+
+
+class Matrix(traitlets.TraitType):
+    """A trait that turns a 2-D array (or, for kernels, a name in KERNELS) into nested lists."""
+
+    def validate(self, widget, value):
+        who = f"{type(widget).__name__}: {self.name}"
+        if isinstance(value, str):
+            return [list(row) for row in named_kernel(value, who)]
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise WidgetError(
+                f"{who} must be a 2-D array of numbers, got {value!r:.80}."
+            ) from None
+        if array.ndim != 2 or not 1 <= min(array.shape) <= max(array.shape) <= LARGEST:
+            raise WidgetError(
+                f"{who} must have the shape (rows, columns), each 1 to {LARGEST}, got "
+                f"{array.shape}; one channel of one image of a batch is x[0, 0]."
+            )
+        if not np.isfinite(array).all():
+            raise WidgetError(f"{who} must hold finite numbers, got NaN or infinity.")
+        return array.tolist()
+
+
+def named_kernel(name: str, who: str) -> list:
+    if name not in KERNELS:
+        raise WidgetError(f"{who} must be an array or one of {', '.join(KERNELS)}; got {name!r}.")
+    return KERNELS[name]
+
+
+def plain(value):
+    """NumPy's integers and arrays of them as Python's own and tuples, which JSON can hold.
+
+    >>> plain((np.int64(2), 1)), plain("same")
+    ((2, 1), 'same')
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(plain(part) for part in value)
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
+class CourseWidget(anywidget.AnyWidget):
+    """A widget that leaves a still picture, a sentence and its own state in the notebook.
+
+    A subclass sets `module` (its view in static/), `_esm`, `_css`, `__repr__` and `still()`.
+    """
+
+    module = ""
+
+    def state(self) -> dict:
+        """Return the traits of the subclass by name: all that a page needs to start the view."""
+        shared = set(anywidget.AnyWidget.class_trait_names())
+        names = sorted(self.trait_names(sync=True))
+        return {n: getattr(self, n) for n in names if n not in shared and not n.startswith("_")}
+
+    def _repr_mimebundle_(self, **options):
+        """The live view for a notebook; PNG, text and state for everything that has no kernel."""
+        live, _ = super()._repr_mimebundle_(**options)
+        still, metadata = self.still()._repr_mimebundle_()
+        page = {"module": self.module, "state": self.state()}
+        text = {"text/plain": repr(self), WIDGET_MIMETYPE: page}
+        return {**live, "image/png": still["image/png"], **text}, metadata

@@ -1,0 +1,205 @@
+// Drawing for the widgets: grids of numbers, their colours, short decimals, small controls.
+// Put between cnn.js and a view; knows nothing of convolution. The looks live in course.css.
+
+let madeGrids = 0; // makes element ids unique on a page
+
+export function element(tag, attributes = {}, children = []) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") node.textContent = value;
+    else if (value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// ---- numbers ----------------------------------------------------------------------------------
+
+// How many decimals, 0 to 2, show all these values truly (2 where nothing does).
+export function decimalsFor(values) {
+  const exact = (digits) => values.every((v) => Math.abs(v - Number(v.toFixed(digits))) < 1e-9);
+  return [0, 1].find(exact) ?? 2;
+}
+
+export function formatNumber(value, digits) {
+  const text = value.toFixed(Math.abs(value) >= 1000 ? 0 : digits);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
+}
+
+// How wide a number is drawn, in widths of one letter m: a minus is wider than a digit.
+function widthOf(text) {
+  return [...text].reduce((sum, c) => sum + ({ ".": 0.33, "\u2212": 0.84 }[c] ?? 0.64), 0);
+}
+
+// "-1,5" and "−1.5" are the number -1.5; anything that is not a finite number is null.
+export function parseNumber(text) {
+  const plain = text.trim().replace("\u2212", "-").replace(",", ".");
+  const value = Number(plain);
+  return plain !== "" && Number.isFinite(value) ? value : null;
+}
+
+// ---- colours ----------------------------------------------------------------------------------
+
+// matplotlib's RdBu_r: blue is negative, almost white is zero, red is positive.
+const RED_BLUE = [[5, 48, 97], [33, 102, 172], [67, 147, 195], [146, 197, 222], [209, 229, 240],
+  [247, 247, 247], [253, 219, 199], [244, 165, 130], [214, 96, 77], [178, 24, 43], [103, 0, 31]];
+const GREY = [[0, 0, 0], [255, 255, 255]];
+
+function colourAt(scale, fraction) {
+  const place = Math.min(1, Math.max(0, fraction)) * (scale.length - 1);
+  const low = Math.min(Math.floor(place), scale.length - 2);
+  return scale[low].map((part, k) =>
+    Math.round(part + (scale[low + 1][k] - part) * (place - low)));
+}
+
+function luminance(rgb) {
+  const [r, g, b] = rgb.map((part) => {
+    const c = part / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+// A function value -> [paper, ink]. Signed values get red and blue around 0, others grey.
+export function colourScale(values, signed) {
+  const top = Math.max(...values.map(Math.abs)) || 1;
+  const low = Math.min(0, ...values);
+  const high = Math.max(...values, 1);
+  return (value) => {
+    const rgb = signed ? colourAt(RED_BLUE, (value / top + 1) / 2)
+      : colourAt(GREY, (value - low) / (high - low));
+    return [`rgb(${rgb.join(" ")})`, luminance(rgb) > 0.179 ? "#000" : "#fff"];
+  };
+}
+
+// ---- grids ------------------------------------------------------------------------------------
+
+// A table of numbers with a frame that can be moved over it.
+// options: label, signed (colours), role "table" or "grid" (a grid takes the keyboard),
+//          edit(row, column, value): makes every cell an input.
+export class NumberGrid {
+  constructor({ label, signed = false, role = "table", edit = null }) {
+    madeGrids += 1;
+    Object.assign(this, { label, signed, role, edit, id: `cnn-grid-${madeGrids}` });
+    this.title = element("div", { class: "cnn-title", id: `${this.id}-title` });
+    this.body = element("div", {
+      class: "cnn-grid", role, "aria-labelledby": `${this.id}-title`, id: this.id,
+    });
+    this.frame = element("div", { class: "cnn-frame", "aria-hidden": "true" });
+    this.node = element("div", { class: "cnn-panel" }, [this.title, this.body]);
+    this.shape = [0, 0];
+  }
+
+  // Draw `values`; cells outside `inner` ({row, column, rows, columns}) are padding.
+  draw(values, inner = null) {
+    const [rows, columns] = [values.length, values[0].length];
+    if (rows !== this.shape[0] || columns !== this.shape[1]) this.build(rows, columns);
+    const flat = values.flat();
+    const scale = colourScale(flat, this.signed || flat.some((v) => v < 0));
+    const digits = decimalsFor(flat);
+    let widest = 1;
+    values.forEach((row, i) => row.forEach((value, j) => {
+      const isBorder = inner !== null && !contains(inner, i, j);
+      const text = isBorder ? "0" : formatNumber(value, digits);
+      widest = Math.max(widest, widthOf(text));
+      this.drawCell(i, j, text, scale(value), isBorder);
+    }));
+    this.body.style.setProperty("--text", Math.min(0.42, 0.84 / widest).toFixed(3));
+    const size = inner ? [inner.rows, inner.columns] : [rows, columns];
+    this.title.textContent = `${this.label} ${size[0]} \u00d7 ${size[1]}`;
+  }
+
+  build(rows, columns) {
+    this.shape = [rows, columns];
+    this.body.style.setProperty("--columns", columns);
+    this.body.classList.toggle("cnn-many", columns > 11);
+    this.body.classList.toggle("cnn-crowd", columns > 22);
+    this.cells = Array.from({ length: rows }, (_, i) =>
+      Array.from({ length: columns }, (_, j) => this.buildCell(i, j)));
+    const lines = this.cells.map((cells) =>
+      element("div", { class: "cnn-row", role: "row" }, cells));
+    this.body.replaceChildren(...lines, this.frame);
+  }
+
+  buildCell(i, j) {
+    const role = this.role === "grid" ? "gridcell" : "cell";
+    const cell = element("div", { class: "cnn-cell", role, id: `${this.id}-${i}-${j}` });
+    cell.style.gridArea = `${i + 1} / ${j + 1}`;
+    Object.assign(cell.dataset, { row: i, column: j });
+    if (this.edit) cell.append(this.buildInput(i, j));
+    return cell;
+  }
+
+  buildInput(i, j) {
+    const name = `${this.label} row ${i}, column ${j}`;
+    const input = element("input", { "aria-label": name, autocomplete: "off" });
+    const check = () => {
+      const value = parseNumber(input.value);
+      input.setAttribute("aria-invalid", String(value === null));
+      if (value !== null) this.edit(i, j, value);
+    };
+    input.addEventListener("input", check);
+    input.addEventListener("focus", () => input.select());
+    input.addEventListener("blur", () => {
+      input.removeAttribute("aria-invalid");
+      input.value = this.cells[i][j].dataset.text;
+    });
+    return input;
+  }
+
+  drawCell(i, j, text, [paper, ink], isBorder) {
+    const cell = this.cells[i][j];
+    const input = cell.querySelector("input");
+    cell.style.backgroundColor = paper;
+    cell.style.color = ink;
+    cell.classList.toggle("cnn-border", isBorder);
+    if (cell.dataset.text === text) return;
+    cell.dataset.text = text;
+    if (!input) cell.textContent = text;
+    else if (input !== input.getRootNode().activeElement) input.value = text;
+  }
+
+  // Put the thick frame around {row, column, rows, columns}.
+  mark({ row, column, rows, columns }) {
+    this.frame.style.gridArea = `${row + 1} / ${column + 1} / span ${rows} / span ${columns}`;
+  }
+}
+
+export function contains({ row, column, rows, columns }, i, j) {
+  return i >= row && i < row + rows && j >= column && j < column + columns;
+}
+
+// ---- controls ---------------------------------------------------------------------------------
+
+export function button(text, label, onClick) {
+  const node = element("button", { type: "button", class: "cnn-button", text });
+  node.setAttribute("aria-label", label);
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+// A labelled list of choices: [[value, text], …]; values are compared as JSON.
+export class Choice {
+  constructor(label, onChange) {
+    this.select = element("select", { class: "cnn-select", "aria-label": label });
+    this.node = element("label", { class: "cnn-choice", text: `${label} ` }, [this.select]);
+    this.select.addEventListener("change", () => onChange(JSON.parse(this.select.value)));
+  }
+
+  // `possible(value)` greys out what cannot work now; an unlisted current value is added.
+  draw(options, current, possible = () => true) {
+    const chosen = JSON.stringify(current);
+    const listed = options.some(([value]) => JSON.stringify(value) === chosen);
+    const all = listed ? options : [...options, [current, String(current).replaceAll(",", ", ")]];
+    this.select.replaceChildren(...all.map(([value, text]) => element("option", {
+      value: JSON.stringify(value), text, disabled: !possible(value),
+    })));
+    this.select.value = chosen;
+  }
+}
+
+// Calls `draw` when one of the traits changes; returns the function that stops it.
+export function onTraits(model, traits, draw) {
+  traits.forEach((name) => model.on(`change:${name}`, draw));
+  return () => traits.forEach((name) => model.off(`change:${name}`, draw));
+}

@@ -1,0 +1,295 @@
+"""The page builder: what a page holds, what it refuses, and that it never executes anything."""
+
+import json
+import re
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from site_notebooks import code, markdown, notebook, shown, stream, write
+
+from course_lib.commands.site import main
+from course_lib.plots import show_images
+from course_lib.site import SiteError, build_site, describe, link_html
+from course_lib.widgets import SlidingKernel
+
+TITLE = markdown("# 01. One & *two*\n\nYou slide\na kernel.\n\nAfter this you can\n\n"
+                 "- add `x`\n- count\n  windows\n\n50 minutes.")
+ATTACHED = {"b.png": {"image/png": "iVBORw=="}}
+LESSONS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+class Page(HTMLParser):
+    """Every tag of a page with its attributes, and the text between."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def build(tmp_path, *cells, name="01_try"):
+    path = write(tmp_path / "in", name, notebook(*cells))
+    build_site([path], tmp_path / "out")
+    return Page((tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8"))
+
+
+def refuse(tmp_path, message, *cells):
+    with pytest.raises(SiteError, match=message):
+        build(tmp_path, *cells)
+    assert not (tmp_path / "out").exists(), "nothing may be written where a page cannot be built"
+
+
+# ---- what is on a page
+
+
+def test_text_code_and_outputs_are_there_in_order(tmp_path):
+    page = build(tmp_path, TITLE, code("print(1 < 2)  # really", stream("True\n")),
+                 markdown("Seen."))
+    text = re.sub(r"\s+", " ", page.text.split("Skip to the text")[1])
+    assert re.search(r"01\. One & two .*add x .*print\(1 < 2\) # really True Seen\.", text)
+    assert page.all("html")[0]["lang"] == "en" and page.all("title")
+
+
+def test_all_kinds_of_outputs(tmp_path):
+    def result(**data):
+        data = {f"text/{kind}": text for kind, text in data.items()}
+        return {"output_type": "display_data", "data": data, "metadata": {}}
+
+    error = {"output_type": "error", "ename": "E", "evalue": "", "traceback": ["\x1b[31mE: no"]}
+    page = build(tmp_path, code(
+        "x", result(html="<table><tr><td>cell</td></tr></table>", plain="never seen"),
+        result(plain="a <b> & c"), result(markdown="some *words*"), stream("\x1b[1mwarn", "stderr"),
+        error))
+    assert "cell" in page.text and "never seen" not in page.text and "\x1b" not in page.text
+    for text in ("a <b> & c", "some words", "warn", "E: no"):
+        assert text in page.text
+
+
+def test_a_picture_carries_its_own_alt_text(tmp_path):
+    picture = show_images(np.zeros((1, 1, 4, 4)), alt='A "black" square')
+    page = build(tmp_path, code("picture", shown(picture)))
+    (image,) = page.all("img")
+    assert image["alt"] == 'A "black" square' and image["src"].startswith("data:image/png;base64,")
+    assert "No description" not in page.text
+
+
+def test_a_widget_keeps_state_and_still_and_its_module_comes_once(tmp_path):
+    w = SlidingKernel(padding=1, position=(2, 3))
+    page = build(tmp_path, code("w", shown(w)), code("w", shown(w)))
+    assert [script["data-module"] for script in page.all("script") if "data-module" in script] == [
+        "sliding_kernel"]
+    assert len(page.all("img")) == 2 and all(image["alt"] for image in page.all("img"))
+    written = (tmp_path / "out" / "01_try.html").read_text(encoding="utf-8")
+    states = re.findall(r'<script type="application/json">(.*?)</script>', written)
+    kept = json.loads(json.dumps(w.state()))
+    assert [json.loads(state)["state"] for state in states] == [kept, kept]
+
+
+def test_a_page_without_widgets_has_no_script(tmp_path):
+    assert build(tmp_path, TITLE).all("script") == []
+
+
+def test_the_state_of_a_widget_cannot_end_its_script(tmp_path):
+    output = shown(SlidingKernel())
+    output["data"]["application/vnd.course.widget+json"]["state"]["note"] = "</script><b>"
+    build(tmp_path, code("w", output))
+    assert "</script><b>" not in (tmp_path / "out" / "01_try.html").read_text(encoding="utf-8")
+
+
+def test_nothing_on_a_page_comes_from_outside(tmp_path):
+    page = build(tmp_path, TITLE, markdown("[a paper](https://example.org/paper)"),
+                 code("w", shown(SlidingKernel())))
+    loaded = [attributes.get("src", attributes.get("href", "")) for tag, attributes in page.tags
+              if tag in ("img", "script", "link", "iframe", "source")]
+    assert all(address == "" or address.startswith("data:") for address in loaded)
+    assert {"href": "https://example.org/paper"} in page.all("a")
+    policy = [m["content"] for m in page.all("meta") if m.get("http-equiv")]
+    assert policy and "default-src 'none'" in policy[0]
+
+
+def test_pictures_beside_and_attached_are_inlined(tmp_path):
+    png = bytes.fromhex("89504e470d0a1a0a")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "map.png").write_bytes(png)
+    attached = markdown("![b](attachment:b.png)", attachments=ATTACHED)
+    page = build(tmp_path, markdown("![a map](map.png)"), attached)
+    assert [image["src"] for image in page.all("img")] == [
+        "data:image/png;base64,iVBORw0KGgo=", "data:image/png;base64,iVBORw=="]
+
+
+def test_the_lecturers_notes_stay_out(tmp_path):
+    notes = markdown("Ask them first.", metadata={"slideshow": {"slide_type": "notes"}})
+    assert "Ask them" not in build(tmp_path, TITLE, notes).text
+
+
+def test_folded_markdown_is_kept(tmp_path):
+    folded = "<details>\n<summary>Why?</summary>\n\nIt *slides*.\n\n</details>"
+    page = build(tmp_path, markdown(folded))
+    assert page.all("summary") and page.all("em")
+
+
+def test_pages_are_linked_in_order(tmp_path):
+    paths = [write(tmp_path / "in", name, notebook(markdown(f"# {name}")))
+             for name in ("01_a", "02_b", "03_c")]
+    build_site(paths, tmp_path / "out")
+    links = {}
+    for path in paths:
+        page = Page((tmp_path / "out" / f"{path.stem}.html").read_text(encoding="utf-8"))
+        links[path.stem] = {a.get("rel"): a["href"] for a in page.all("nav") + page.all("a")
+                            if a.get("rel")}
+    assert links == {"01_a": {"next": "02_b.html"},
+                     "02_b": {"prev": "01_a.html", "next": "03_c.html"},
+                     "03_c": {"prev": "02_b.html"}}
+
+
+def test_the_index_lists_lessons_with_objectives(tmp_path):
+    build(tmp_path, TITLE)
+    page = Page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
+    text = re.sub(r"\s+", " ", page.text)
+    assert {"href": "01_try.html"} in page.all("a")
+    assert "01. One & two 50 min" in text and "You slide a kernel." in text
+    assert "add x" in text and "count windows" in text
+
+
+def test_describe_copes_with_a_bare_notebook():
+    assert describe({"cells": []}, "07_bare") == ("07_bare", "", "", [])
+
+
+@pytest.mark.parametrize("url, expected", [
+    ("02_b.ipynb", '<a href="02_b.html">t</a>'),
+    ("02_b.ipynb#why", '<a href="02_b.html#why">t</a>'),
+    ("../notebooks/02_b.ipynb", '<a href="02_b.html">t</a>'),
+    ("#here", '<a href="#here">t</a>'),
+    ("https://example.org/?a=1&b=2", '<a href="https://example.org/?a=1&amp;b=2">t</a>'),
+    ("../exercises/ex01/ex01.ipynb",
+     't <span class="quiet">(in the course folder: exercises/ex01/ex01.ipynb)</span>'),
+])
+def test_links(url, expected):
+    assert link_html("t", url, {"02_b.html"}) == expected
+
+
+# ---- formulas
+
+
+def test_formulas_become_mathml(tmp_path):
+    pytest.importorskip("latex2mathml")
+    page = build(tmp_path, markdown(
+        "In $a_1 < b$ and\n\n$$\\sum_{u,v} w_{u,v}$$\n\n"
+        "$$\\begin{aligned} a &= b \\\\ c &= d \\end{aligned}$$\n\n`$not one$`"))
+    assert [m["display"] for m in page.all("math")] == ["inline", "block", "block"]
+    assert len(page.all("mtr")) == 2 and len(page.all("mtd")) == 4
+    assert "$not one$" in page.text and "\\" not in page.text
+
+
+def test_a_formula_that_cannot_be_shown_is_named(tmp_path):
+    pytest.importorskip("latex2mathml")
+    refuse(tmp_path, r"01_try.ipynb, cell 2: \\nonsense in the formula 'x \\\\nonsense y'",
+           TITLE, markdown(r"Here $x \nonsense y$."))
+
+
+# ---- what is refused
+
+
+def test_stale_and_never_executed_notebooks_are_named(tmp_path):
+    made = notebook(code("x = 1"))
+    made["cells"][0]["source"] = "x = 2"
+    path = write(tmp_path, "05_stale", made)
+    with pytest.raises(SiteError, match="05_stale.ipynb: .*its code changed since .*execute.py"):
+        build_site([path], tmp_path / "out")
+    made["metadata"] = {}
+    write(tmp_path, "05_stale", made)
+    with pytest.raises(SiteError, match="05_stale.ipynb: .*it was never executed"):
+        build_site([path], tmp_path / "out")
+
+
+def test_changed_words_are_not_stale(tmp_path):
+    made = notebook(markdown("old"), code("x = 1"))
+    made["cells"][0]["source"] = "new words"
+    build_site([write(tmp_path, "01_a", made)], tmp_path / "out")
+
+
+def test_a_picture_without_words_is_refused(tmp_path):
+    output = {"output_type": "display_data", "data": {"image/png": "iVBORw=="}, "metadata": {}}
+    refuse(tmp_path, "01_try.ipynb, cell 1: a picture has no text .*Picture", code("x", output))
+    refuse(tmp_path, r"cell 1: the picture attachment:b.png needs a text",
+           markdown("![](attachment:b.png)", attachments=ATTACHED))
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.png", "//example.org/a.png", "none.png",
+                                 "attachment:none.png", "01_try.ipynb"])
+def test_pictures_from_elsewhere_are_refused(tmp_path, url):
+    refuse(tmp_path, f"cell 1: expected a picture beside the notebook.*got '{url}'",
+           markdown(f"![words]({url})"))
+
+
+def test_an_unknown_widget_is_refused(tmp_path):
+    output = shown(SlidingKernel())
+    output["data"]["application/vnd.course.widget+json"]["module"] = "../secret"
+    refuse(tmp_path, "cell 1: .*expected the name of a view", code("w", output))
+
+
+def test_no_notebook_is_no_site(tmp_path):
+    with pytest.raises(SiteError, match="expected at least one notebook"):
+        build_site([], tmp_path)
+
+
+def test_two_notebooks_of_one_name_are_refused(tmp_path):
+    paths = [write(tmp_path / folder, "01_a", notebook()) for folder in ("x", "y")]
+    with pytest.raises(SiteError, match="would become one page"):
+        build_site(paths, tmp_path / "out")
+
+
+# ---- the command
+
+
+def test_the_command_writes_and_lists(tmp_path, capsys):
+    path = write(tmp_path, "01_a", notebook(TITLE))
+    assert main(["--out", str(tmp_path / "out"), "--notebooks", str(path)]) == 0
+    listed = capsys.readouterr().out
+    assert "index.html" in listed and "01_a.html" in listed
+
+
+@pytest.mark.parametrize("content, message", [
+    (None, "No such file|cannot find"), ("[]", "expected a notebook"), ("{", "expected a notebook"),
+])
+def test_the_command_reports_what_is_no_notebook(tmp_path, capsys, content, message):
+    path = tmp_path / "x.ipynb"
+    if content is not None:
+        path.write_text(content)
+    assert main(["--out", str(tmp_path / "out"), "--notebooks", str(path)]) == 1
+    assert re.search(f"x.ipynb.*{message}|{message}.*x.ipynb", capsys.readouterr().err)
+
+
+def test_pages_are_the_same_every_time_and_nothing_is_executed(tmp_path, monkeypatch):
+    cell = code("raise SystemExit", shown(SlidingKernel()))
+    path = write(tmp_path, "01_a", notebook(TITLE, cell))
+
+    def refused(*arguments, **options):
+        raise AssertionError(f"the page builder started {arguments}")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    for name in ("one", "two"):
+        build_site([path], tmp_path / name)
+    one, two = ((tmp_path / name / "01_a.html").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_lesson_becomes_a_page_of_moderate_size(path, tmp_path):
+    pytest.importorskip("latex2mathml")
+    (_, page) = build_site([path], tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 1_500_000
+    assert "No description" not in text and "http-equiv" in text

@@ -1,0 +1,191 @@
+"""The Python side of the widgets: traits and their checks, what stays in a notebook."""
+
+import json
+
+import numpy as np
+import pytest
+import traitlets
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course_lib.shapes import ShapeError
+from course_lib.widgets import KERNELS, WIDGET_MIMETYPE, SlidingKernel, module_source
+from course_lib.widgets.base import plain
+
+SEED_IMAGE, SEED_KERNEL = [[0, 3, 4], [9, 5, 0], [6, 2, 1]], [[0, 1], [0, 2]]
+
+
+def make(**options):
+    return SlidingKernel(SEED_IMAGE, SEED_KERNEL, **options)
+
+
+def test_output_is_the_published_example():
+    assert make().output().tolist() == [[13, 4], [9, 2]]
+
+
+def test_output_is_a_sum_over_windows(rng):
+    image, kernel = rng.normal(size=(7, 5)), rng.normal(size=(2, 3))
+    expected = [[np.sum(image[i:i + 2, j:j + 3] * kernel) for j in range(3)] for i in (0, 2, 4)]
+    assert np.allclose(SlidingKernel(image, kernel, stride=(2, 1)).output(), expected)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_can_be_named(name):
+    assert np.allclose(SlidingKernel(kernel=name).kernel, KERNELS[name])
+
+
+def test_named_kernels_do_what_their_name_says():
+    columns = np.tile([0.0, 0, 9, 9], (4, 1))  # a vertical edge
+    found = {name: SlidingKernel(columns, name).output() for name in KERNELS}
+    assert (found["vertical edge"] > 0).all() and (found["horizontal edge"] == 0).all()
+    assert np.allclose(found["identity"], columns[1:-1, 1:-1])
+    assert np.allclose(found["blur"], [[3, 6], [3, 6]])
+    assert np.allclose(found["sharpen"], [[-9, 18], [-9, 18]])
+
+
+def test_the_state_is_plain_python_whatever_came_in():
+    w = SlidingKernel(np.ones((4, 5), np.float32), np.ones((2, 2), int), stride=np.int64(2),
+                      padding=((1, np.int32(0)), (0, 1)), position=np.array([1, 1]))
+    assert json.loads(json.dumps(w.state())) == {
+        "image": [[1.0] * 5] * 4, "kernel": [[1.0] * 2] * 2, "padding": [[1, 0], [0, 1]],
+        "playing": False, "position": [1, 1], "stride": 2,
+    }
+
+
+def test_the_callers_arrays_are_not_kept():
+    image = np.zeros((4, 4))
+    w = SlidingKernel(image)
+    image += 7
+    assert w.image == [[0.0] * 4] * 4
+
+
+def test_a_named_kernel_is_a_copy():
+    SlidingKernel(kernel="identity").kernel[1][1] = 5.0
+    assert KERNELS["identity"][1][1] == 1
+
+
+WRONG = [
+    (dict(image=np.ones((1, 1, 3, 3))), r"image must have the shape \(rows, columns\).*x\[0, 0\]"),
+    (dict(image=np.ones((65, 3))), r"each 1 to 64, got \(65, 3\)"),
+    (dict(image=[[]]), r"each 1 to 64, got \(1, 0\)"),
+    (dict(image=[[1, 2], [3]]), r"image must be a 2-D array of numbers, got \[\[1, 2\], \[3\]\]"),
+    (dict(image=[[np.nan]]), "image must hold finite numbers"),
+    (dict(kernel=[[np.inf]]), "kernel must hold finite numbers"),
+    (dict(kernel=None), "kernel must .*got"),
+    (dict(kernel="blurr"), "one of vertical edge, .*identity; got 'blurr'"),
+    (dict(kernel=np.ones((4, 2))), "the kernel, 4x2, is larger than the padded image, 3x3"),
+    (dict(stride=0), "stride must be a whole number, at least 1, got 0"),
+    (dict(stride=1.5), "stride must be a whole number, at least 1, got 1.5"),
+    (dict(padding=-1), "padding must be a whole number, at least 0, got -1"),
+    (dict(padding="half"), "'valid' or 'same', got 'half'"),
+    (dict(position=(2, 0)), r"row 0 to 1 and column 0 to 1, got \(2, 0\)"),
+    (dict(position=(0, -1)), r"column 0 to 1, got \(0, -1\)"),
+    (dict(position=(0.0, 1)), r"got \(0.0, 1\)"),
+    (dict(position=3), "position must be .*got 3"),
+]
+
+
+@pytest.mark.parametrize("change, message", WRONG)
+def test_wrong_values_are_refused_and_the_old_ones_stay(change, message):
+    with pytest.raises(ShapeError, match=f"SlidingKernel: .*{message}"):
+        SlidingKernel(**{"image": SEED_IMAGE, "kernel": SEED_KERNEL} | change)
+    w = make(position=(1, 1))
+    before = w.state()
+    name, value = next(iter(change.items()))
+    with pytest.raises(ValueError, match=message):
+        setattr(w, name, value)
+    assert w.state() == before
+
+
+def test_a_wrong_message_from_the_browser_changes_nothing():
+    w = make()
+    with pytest.raises(traitlets.TraitError, match="got 0"):
+        w.set_state({"position": [1, 1], "stride": 0})
+    assert w.stride == 1
+
+
+def test_matrices_stay_lists():
+    w = make()
+    w.kernel = [[1, 2]]
+    w.image = np.eye(3)
+    assert w.kernel == [[1.0, 2.0]] and w.image[0] == [1.0, 0.0, 0.0]
+
+
+def test_the_browser_can_change_two_things_at_once():
+    w = make(padding=1, position=(3, 3))
+    w.set_state({"position": [1, 1], "stride": 2})
+    assert (w.position, w.stride) == ((1, 1), 2)
+
+
+@given(st.integers(1, 4), st.integers(0, 3), st.integers(1, 3), st.integers(0, 6))
+def test_the_position_moves_only_as_far_as_the_output_asks(stride, padding, size, start):
+    w = make(padding=3, position=(start, 2))
+    with w.hold_trait_notifications():
+        w.kernel, w.stride, w.padding = np.ones((size, size)), stride, padding
+    last = [rest - 1 for rest in w.output().shape]
+    assert w.position == (min(start, last[0]), min(2, last[1]))
+
+
+def test_play_and_pause_are_one_synchronised_trait():
+    w = make()
+    w.play()
+    assert w.playing and w.state()["playing"]
+    w.pause()
+    assert not w.playing
+
+
+def test_unknown_arguments_are_refused():
+    with pytest.raises(TypeError, match="pading"):
+        SlidingKernel(pading=1)
+
+
+# ---- what a notebook keeps
+
+
+def test_bundle_holds_view_still_text_and_state():
+    w = make(position=(1, 0))
+    data, metadata = w._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data["text/plain"] == (
+        "SlidingKernel: image 3×3, kernel 2×2, stride 1, padding 0 -> output 2×2; "
+        "output (1, 0) = 9"
+    )
+    assert data[WIDGET_MIMETYPE] == {"module": "sliding_kernel", "state": w.state()}
+    assert data["image/png"].startswith("iVBORw0KGgo")
+    assert "3×3" in metadata["image/png"]["alt"] and "= 9" in metadata["image/png"]["alt"]
+
+
+def test_two_widgets_leave_the_same_bytes():
+    def kept():
+        data, metadata = make(padding="same")._repr_mimebundle_()
+        data.pop("application/vnd.jupyter.widget-view+json")  # its id is new every time
+        return json.dumps([data, metadata])
+
+    assert kept() == kept()
+
+
+def test_the_kept_state_makes_the_same_widget_again():
+    w = make(stride=(1, 2), padding=(0, 1), position=(1, 1))
+    state = json.loads(json.dumps(w.state()))
+    assert state.pop("playing") is False
+    again = SlidingKernel(state.pop("image"), state.pop("kernel"), **state)
+    assert repr(again) == repr(w) and np.array_equal(again.output(), w.output())
+
+
+def test_module_source_is_one_whole_module():
+    source = module_source("sliding_kernel")
+    assert source.count("export default") == 1
+    assert not [line for line in source.splitlines() if line.startswith("import ")]
+    assert "function correlate" in source and "class NumberGrid" in source
+    assert "http" not in source, "a widget asks nothing of the network"
+
+
+@pytest.mark.parametrize("name", ["../host", "nothing", "", "course.css"])
+def test_module_source_refuses_what_is_no_view(name):
+    with pytest.raises(ValueError, match="expected the name of a view in static/, got"):
+        module_source(name)
+
+
+def test_plain_keeps_what_json_can_hold():
+    assert plain([np.int64(1), (np.int8(2), 3)]) == (1, (2, 3))
+    assert plain("same") == "same" and plain(True) is True and plain(1.5) == 1.5
