@@ -251,12 +251,8 @@ def make_renderer(where: str, folder: Path, attachments: dict, addresses: set[st
 
 def formula(latex: str, where: str, display: str) -> str:
     """Return LaTeX as MathML, which browsers draw without any script."""
-    try:
-        from latex2mathml.converter import convert
-    except ImportError:
-        raise SiteError(
-            "site: formulas need the package latex2mathml; run: pip install latex2mathml"
-        ) from None
+    from latex2mathml.converter import convert
+
     aligned = r"\\(begin|end)\{(?:aligned|align|split|gathered)\*?\}"
     try:
         made = convert(re.sub(aligned, r"\\\1{align*}", latex).strip(), display=display)

@@ -421,7 +421,6 @@ def test_paper_is_white_and_has_no_buttons(chromium, address):
 def test_the_lesson_itself_works_on_its_page(chromium, tmp_path):
     if not LESSON.exists():
         pytest.skip("01_convolution.ipynb is not written yet")
-    pytest.importorskip("latex2mathml")
     build_site([LESSON], tmp_path)
     with open_page(chromium, (tmp_path / "01_convolution.html").as_uri(), width=360) as page:
         view = View(page)

@@ -184,7 +184,6 @@ def test_links(url, expected):
 
 
 def test_formulas_become_mathml(tmp_path):
-    pytest.importorskip("latex2mathml")
     page = build(tmp_path, markdown(
         "In $a_1 < b$ and\n\n$$\\sum_{u,v} w_{u,v}$$\n\n"
         "$$\\begin{aligned} a &= b \\\\ c &= d \\end{aligned}$$\n\n`$not one$`"))
@@ -194,7 +193,6 @@ def test_formulas_become_mathml(tmp_path):
 
 
 def test_a_formula_that_cannot_be_shown_is_named(tmp_path):
-    pytest.importorskip("latex2mathml")
     refuse(tmp_path, r"01_try.ipynb, cell 2: \\nonsense in the formula 'x \\\\nonsense y'",
            TITLE, markdown(r"Here $x \nonsense y$."))
 
@@ -288,7 +286,6 @@ def test_pages_are_the_same_every_time_and_nothing_is_executed(tmp_path, monkeyp
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_every_lesson_becomes_a_page_of_moderate_size(path, tmp_path):
-    pytest.importorskip("latex2mathml")
     (_, page) = build_site([path], tmp_path)
     text = page.read_text(encoding="utf-8")
     assert page.stat().st_size < 1_500_000
