@@ -25,7 +25,7 @@ def read_notebook(path) -> dict:
     >>> read_notebook("README.md")
     Traceback (most recent call last):
     ...
-    ValueError: README.md: expected a notebook (JSON with a list of cells), got something else.
+    ValueError: README.md: expected a notebook (JSON with a list of cells), got other data.
     """
     try:
         notebook = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -87,8 +87,10 @@ def run_cells(notebook: dict, folder: Path, timeout: int) -> dict:
     node = nbformat.from_dict(notebook)
     for cell in node["cells"]:
         cell["source"] = joined(cell["source"])
+    started: list[int] = []
     client = NotebookClient(
         node, kernel_manager_class=own_kernel_manager(), kernel_name="python3", timeout=timeout,
+        on_cell_start=lambda cell, cell_index: started.append(cell_index),
         record_timing=False, store_widget_state=False, coalesce_streams=False,
         resources={"metadata": {"path": str(folder)}},
     )
@@ -96,21 +98,17 @@ def run_cells(notebook: dict, folder: Path, timeout: int) -> dict:
         try:
             client.execute(env=kernel_environment(Path(scratch)), cwd=str(folder))
         except CellExecutionError as error:
-            raise ExecutionError(_failing_cell(node) + COLOUR_CODE.sub("", str(error))) from None
+            message = COLOUR_CODE.sub("", str(error))
+            raise ExecutionError(_failing_cell(node, started) + message) from None
         except (CellTimeoutError, DeadKernelError) as error:
-            raise ExecutionError(_failing_cell(node) + str(error)) from None
+            raise ExecutionError(_failing_cell(node, started) + str(error)) from None
     return node
 
 
-def _failing_cell(notebook: dict) -> str:
+def _failing_cell(notebook: dict, started: list[int]) -> str:
     """Name the last cell that was started: its number, its id."""
-    started = [
-        (number, cell)
-        for number, cell in enumerate(notebook["cells"], start=1)
-        if cell["cell_type"] == "code" and (cell["execution_count"] or cell["outputs"])
-    ]
-    number, cell = started[-1] if started else (1, notebook["cells"][0])
-    return f"cell {number} (id {cell.get('id')}) failed:\n"
+    number = started[-1] if started else 0
+    return f"cell {number + 1} (id {notebook['cells'][number].get('id')}) failed:\n"
 
 
 def merge_streams(outputs: list[dict]) -> list[dict]:

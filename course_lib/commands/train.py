@@ -165,8 +165,11 @@ def choose_settings(arguments, recipe, examples: Examples, seed: int) -> dict:
     """The Train line in force: command line, else the recipe's line, else the defaults.
 
     A default lr belongs to the default optimiser: with another one it is that optimiser's own.
+    A recipe's images are shifted only where it says so.
     """
     defaults = dict(config.parse(DEFAULT_RECIPE).train)
+    if recipe:
+        defaults["augment"] = 0
     if examples.name != "MNIST":
         defaults["epochs"] = DEFAULT_EPOCHS.get(examples.name, FOLDER_EPOCHS)
     given = dict(recipe.train) if recipe else {}
