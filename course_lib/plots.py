@@ -19,11 +19,12 @@ from PIL import Image
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from course_lib.conv import conv2d
+from course_lib.shapes import Windows
 
 # Okabe and Ito's colours, told apart by colour-blind readers; never the only signal.
 BLUE, VERMILLION, GREEN, PURPLE, INK = "#0072B2", "#D55E00", "#007A5A", "#A6478A", "#202020"
@@ -529,6 +530,126 @@ def draw_sliding_kernel(image, kernel, stride=1, padding=0, position: tuple[int,
         + (f", stride {_by(where.stride)}" if where.stride != (1, 1) else "")
         + (f", padded to {_by(padded.shape)}" if padded.shape != image.shape else "")
         + f": at output row {i}, column {j} of {_by(y.shape)}, {total}."
+    ))
+
+
+@_in_our_look
+def draw_padding_stride(size, where: Windows, visits, position: tuple[int, int] = (0, 0), *,
+                        title: str | None = None, alt: str | None = None) -> Picture:
+    """Draw where the windows lie: visits a cell, padding hatched, what the floor drops, sizes.
+
+    size (H, W) of the image, where: what resolve_windows says, visits (H + padding, W + padding):
+    in how many windows each cell lies; position (i, j): the window that is outlined.
+    >>> from course_lib.shapes import resolve_windows
+    >>> where = resolve_windows((1, 4), (1, 3), (1, 2))
+    >>> draw_padding_stride((1, 4), where, [[1, 1, 1, 0]]).alt
+    'A 1×3 kernel on a 1×4 image, stride 1×2: rows ⌊(1 + 0 + 0 − 1) / 1⌋ + 1 = 1, columns \
+⌊(4 + 0 + 0 − 3) / 2⌋ + 1 = 1; dropped: 0 rows, 1 column. A cell lies in 0 to 1 windows.'
+    """
+    who = "draw_padding_stride"
+    visits, (i, j) = _finite(visits, "visits", who), position
+    padded = tuple(n + sum(sides) for n, sides in zip(size, where.padding))
+    _expect(visits.shape == padded, who, f"visits of shape {padded}", visits.shape)
+    _expect(0 <= i < where.output[0] and 0 <= j < where.output[1], who,
+            f"a position inside the {_by(where.output)} output", position)
+    order = np.arange(1, np.prod(where.output) + 1).reshape(where.output)
+    names = f"image {_by(size)}: windows\na cell lies in", f"output {_by(where.output)}"
+    rows, columns = (_filled_formula(*numbers) for numbers in
+                     zip(size, where.padding, where.kernel_size, where.stride, where.output))
+    down, across = (n - (out - 1) * s - k for n, out, s, k in
+                    zip(padded, where.output, where.stride, where.kernel_size))
+    parts = [f"rows {rows}", f"columns {columns}",
+             f"dropped: {_count(down, 'row')}, {_count(across, 'column')}"]
+    said = f"{parts[0]}, {parts[1]}; {parts[2]}"
+    below = "; ".join(part.replace(" ", "\xa0") for part in parts)  # a line ends between them
+    title = f"Window at output row {i}, column {j}" if title is None else title
+    figure, axes, cell = _side_by_side((visits, order), names, title, f"{below}.")
+    texts = [_number(visits[row, column]) if row < padded[0] - down and column < padded[1] - across
+             else "" for row, column in np.ndindex(*padded)]
+    _numbers(axes[0], visits, SHARE, (0, 2 * max(1, visits.max())), cell, texts)
+    _numbers(axes[1], order, SHARE, (0, 1e9), cell)
+    (above, _), (before, _) = where.padding
+    hatch = dict(facecolor="none", hatch="////", edgecolor="#A0A0A0", linewidth=0, zorder=1.5)
+    for row, column in np.ndindex(*padded):
+        if not (above <= row < above + size[0] and before <= column < before + size[1]):
+            axes[0].add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **hatch))
+    if padded != tuple(size):
+        _outline(axes[0], above, before, size, BLUE, "--")
+    _dropped(axes[0], padded[0] - down, 0, (down, padded[1]), 0)
+    _dropped(axes[0], 0, padded[1] - across, (padded[0] - down, across), 90)
+    _outline(axes[0], i * where.stride[0], j * where.stride[1], where.kernel_size)
+    _outline(axes[1], i, j, (1, 1))
+    return Picture(figure, alt or (
+        f"A {_by(where.kernel_size)} kernel on a {_by(size)} image, stride {_by(where.stride)}"
+        + (f", padded to {_by(padded)}" if padded != tuple(size) else "")
+        + f": {said}. A cell lies in {visits.min()} to {visits.max()} windows."
+    ))
+
+
+def _filled_formula(n, padding, k, s, output) -> str:
+    return f"⌊({n} + {padding[0]} + {padding[1]} − {k}) / {s}⌋ + 1 = {output}"
+
+
+def _dropped(ax, row: int, column: int, shape, rotation: float) -> None:
+    """Hatch the rows or columns that no window reaches, and say so."""
+    if not min(shape):
+        return
+    ax.add_patch(Rectangle((column - 0.5, row - 0.5), shape[1], shape[0], facecolor="white",
+                           hatch="....", edgecolor=RULE, linewidth=1.5, zorder=3.5))
+    ax.text(column + shape[1] / 2 - 0.5, row + shape[0] / 2 - 0.5, "dropped", ha="center",
+            va="center", rotation=rotation, fontsize=SMALL, zorder=6,
+            bbox=dict(facecolor="white", edgecolor="none", pad=1))
+
+
+@_in_our_look
+def draw_pooling(image, pooled, where: Windows, position: tuple[int, int] = (0, 0),
+                 kind: str = "max", *, winner: tuple[int, int] | None = None, shifted=None,
+                 title: str | None = None, alt: str | None = None) -> Picture:
+    """Draw an image, its pooled map and one window; beside it both after a shift of the image.
+
+    Shapes  image (H, W), pooled (OH, OW); where: what resolve_windows says; winner: the pixel
+            (row, column) to ring; shifted: (image, pooled) again, "=" is a cell as before.
+    >>> from course_lib.shapes import resolve_windows
+    >>> where = resolve_windows((2, 2), 2, 2)
+    >>> draw_pooling([[1, 5], [2, 0]], [[5]], where, winner=(0, 1)).alt
+    'The max of 2×2 windows of a 2×2 image, 1×1 of them: at output row 0, column 0, \
+the max of 1, 5, 2, 0 is 5.'
+    """
+    who = "draw_pooling"
+    image, pooled = (_finite(array, name, who)
+                     for array, name in ((image, "the image"), (pooled, "the pooled map")))
+    _expect(pooled.shape == tuple(where.output), who, f"a pooled map {where.output}", pooled.shape)
+    i, j = position
+    _expect(0 <= i < pooled.shape[0] and 0 <= j < pooled.shape[1], who,
+            f"a position inside the {_by(pooled.shape)} map", position)
+    top, left = i * where.stride[0], j * where.stride[1]
+    window = image[top : top + where.kernel_size[0], left : left + where.kernel_size[1]]
+    said = f"the {kind} of " + (", ".join(map(_number, window.flat)) if window.size <= 25
+                                else f"{window.size} pixels") + f" is {_number(pooled[i, j])}"
+    arrays, names = [image, pooled], [f"image {_by(image.shape)}", f"{kind}\n{_by(pooled.shape)}"]
+    texts = [None, None, None, None]
+    if shifted is not None:
+        arrays += [_finite(array, "shifted", who) for array in shifted]
+        names += ["shifted", f"its\n{kind}"]
+        equal = np.isclose(arrays[3], pooled, rtol=1e-9, atol=1e-9)
+        texts[3] = ["=" if same else _number(value)
+                    for value, same in zip(arrays[3].flat, equal.flat)]
+        said += f"; after the shift {equal.sum()} of {equal.size} pooled cells are unchanged (=)"
+    title = f"Output row {i}, column {j}" if title is None else title
+    figure, axes, cell = _side_by_side(arrays, names, title, f"{said[0].upper()}{said[1:]}.")
+    limits = _limits(arrays)
+    for ax, array, words in zip(axes, arrays, texts):
+        _numbers(ax, array, GREY, limits, cell, words)
+    for k in range(0, len(arrays), 2):
+        _outline(axes[k], top, left, where.kernel_size)
+        _outline(axes[k + 1], i, j, (1, 1))
+    if winner is not None:
+        axes[0].add_patch(Circle(winner[::-1], 0.4, fill=False, edgecolor=GREEN, linewidth=2.5,
+                                 zorder=6, path_effects=[withStroke(linewidth=4.5,
+                                                                    foreground="white")]))
+    return Picture(figure, alt or (
+        f"The {kind} of {_by(where.kernel_size)} windows of a {_by(image.shape)} image, "
+        f"{_by(pooled.shape)} of them: at output row {i}, column {j}, {said}."
     ))
 
 

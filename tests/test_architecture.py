@@ -16,7 +16,7 @@ OPERATIONS = {"shapes", "doors", "formula", "conv", "pool", "pointwise", "losses
 NETWORK = OPERATIONS | {"initializers", "layers", "model"}
 FILES = {"data", "idx", "image_folder"}
 LEARNING = NETWORK | FILES | {"optim", "config"}
-ALL = LEARNING | set("train gradcheck plots fast fused workers notebooks lesson site".split())
+ALL = LEARNING | set("train gradcheck plots fast fused workers notebooks lesson site slides".split())
 ALLOWED = {  # module or folder -> what of the course it may import
     "": set(),
     "__main__": {"commands"},
@@ -41,6 +41,7 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "notebooks": set(),
     "lesson": set(),
     "site": {"notebooks", "widgets"},
+    "slides": {"notebooks", "site", "widgets"},
     "fast": LEARNING,
     "fused": LEARNING | {"fast"},
     "workers": LEARNING | {"fast", "fused"},

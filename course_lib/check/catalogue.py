@@ -59,6 +59,9 @@ class Task:
 
 ONE_OUTPUT = Section("01_convolution", "One output is a sum of products")
 TURNED = Section("01_convolution", "In the wild: convolution or cross-correlation?")
+CHANNELS = Section("01_convolution", "From one number to a batch of maps")
+PADDING = Section("02_padding_and_stride", "Padding lets the kernel reach the border")
+STRIDE = Section("02_padding_and_stride", "Stride skips, and the floor drops")
 THE_TASK = Section("ex01_convolution", "1.2 Write the function: `my_conv2d`")
 
 
@@ -297,36 +300,36 @@ CONV2D_MISTAKES = (
         "stride ignored",
         "stride is ignored: your window moves by one pixel each time. Output i looks at the rows "
         "from i * stride on.",
-        _stride_ignored, THE_TASK,
+        _stride_ignored, STRIDE,
     ),
     Mistake(
         "bias once per channel",
         "the bias is added once per input channel. Add it once to each output, after the sum over "
         "the channels.",
-        _bias_per_channel, THE_TASK,
+        _bias_per_channel, CHANNELS,
     ),
     Mistake(
         "padding ignored",
         "padding is ignored: your windows stay inside the image. Put `padding` rows and columns "
         "of zeros on each side first.",
-        _padding_ignored, THE_TASK,
+        _padding_ignored, PADDING,
     ),
     Mistake(
         "first channel only",
         "only the first input channel is used. One filter has a slice for each channel, and the "
         "products of all slices are added up.",
-        _first_channel_only, THE_TASK,
+        _first_channel_only, CHANNELS,
     ),
     Mistake(
         "last channel only",
         "only the last input channel is left in the sum. Add each channel's part (+=) instead of "
         "replacing what was there (=).",
-        _last_channel_only, THE_TASK,
+        _last_channel_only, CHANNELS,
     ),
     Mistake(
         "bias forgotten",
         "the bias is not added. Each output of filter f starts from bias[f].",
-        _without_bias, THE_TASK,
+        _without_bias, CHANNELS,
     ),
     Mistake(
         "rows reversed",
@@ -350,92 +353,92 @@ CONV2D_MISTAKES = (
         "stride in the size only",
         "the output has the right size, but your windows lie next to each other. With a stride, "
         "output i looks at the rows from i * stride on, not from i on.",
-        _stride_in_size_only, THE_TASK,
+        _stride_in_size_only, STRIDE,
     ),
     Mistake(
         "stride on rows only",
         "stride is used for the rows and ignored for the columns. Both move by `stride`.",
-        _stride_on_rows_only, THE_TASK,
+        _stride_on_rows_only, STRIDE,
     ),
     Mistake(
         "padding in the size only",
         "the output has the size that padding gives, but no zeros were put around the image: the "
         "first window must start outside it.",
-        _padding_in_size_only, THE_TASK,
+        _padding_in_size_only, PADDING,
     ),
     Mistake(
         "padding after only",
         "zeros are added after the image only (right and bottom). Padding goes on each side: left "
         "and top as well.",
-        _padding_at(0, 1), THE_TASK,
+        _padding_at(0, 1), PADDING,
     ),
     Mistake(
         "padding before only",
         "zeros are added before the image only (left and top). Padding goes on each side: right "
         "and bottom as well.",
-        _padding_at(1, 0), THE_TASK,
+        _padding_at(1, 0), PADDING,
     ),
     Mistake(
         "all padding after",
         "all the zeros are put after the image (right and bottom). Half of them belong before it: "
         "`padding` on each side.",
-        _padding_at(0, 2), THE_TASK,
+        _padding_at(0, 2), PADDING,
     ),
     Mistake(
         "all padding before",
         "all the zeros are put before the image (left and top). Half of them belong after it: "
         "`padding` on each side.",
-        _padding_at(2, 0), THE_TASK,
+        _padding_at(2, 0), PADDING,
     ),
     Mistake(
         "padding twice",
         "twice as many zeros as asked for are put around the image. `padding` counts the zeros on "
         "each side.",
-        _padding_at(2, 2), THE_TASK,
+        _padding_at(2, 2), PADDING,
     ),
     Mistake(
         "padding not with zeros",
         "the border is filled with copies of the edge pixels. Here, padding is filled with zeros.",
-        _padding_at(1, 1, mode="edge"), THE_TASK,
+        _padding_at(1, 1, mode="edge"), PADDING,
     ),
     Mistake(
         "padding with ones",
         "the border is filled with ones. Padding is filled with zeros.",
-        _padding_at(1, 1, constant_values=1), THE_TASK,
+        _padding_at(1, 1, constant_values=1), PADDING,
     ),
     Mistake(
         "padding on rows only",
         "zeros are put above and below the image, but not left and right of it.",
-        _padding_on(2), THE_TASK,
+        _padding_on(2), PADDING,
     ),
     Mistake(
         "padding on columns only",
         "zeros are put left and right of the image, but not above and below it.",
-        _padding_on(3), THE_TASK,
+        _padding_on(3), PADDING,
     ),
     Mistake(
         "bias once per product",
         "the bias is added to every product inside the window. Add it once to each output, after "
         "the sum.",
-        _bias_per_product, THE_TASK,
+        _bias_per_product, CHANNELS,
     ),
     Mistake(
-        "bias subtracted", "the bias is subtracted. It is added.", _bias_subtracted, THE_TASK
+        "bias subtracted", "the bias is subtracted. It is added.", _bias_subtracted, CHANNELS
     ),
     Mistake(
         "first bias everywhere",
         "every filter gets bias[0]. Filter f has its own, bias[f].",
-        _first_bias_everywhere, THE_TASK,
+        _first_bias_everywhere, CHANNELS,
     ),
     Mistake(
         "first slice for every channel",
         "every input channel meets the filter's first slice. Channel c has its own: weight[f, c].",
-        _first_slice_for_every_channel, THE_TASK,
+        _first_slice_for_every_channel, CHANNELS,
     ),
     Mistake(
         "mean over channels",
         "the channels are averaged. Their parts are added up, not divided by their number.",
-        _mean_over_channels, THE_TASK,
+        _mean_over_channels, CHANNELS,
     ),
     Mistake(
         "mean over the window",
@@ -446,7 +449,7 @@ CONV2D_MISTAKES = (
         "first filter everywhere",
         "every output channel holds the result of the first filter. Channel f of the output "
         "belongs to weight[f].",
-        _first_filter_everywhere, THE_TASK,
+        _first_filter_everywhere, CHANNELS,
     ),
     Mistake(
         "first image everywhere",
@@ -494,7 +497,7 @@ CONV2D_MISTAKES = (
     Mistake(
         "channels last",
         "your output is ordered (N, OH, OW, F). The channels come second here: (N, F, OH, OW).",
-        _channels_last, THE_TASK,
+        _channels_last, CHANNELS,
     ),
     Mistake(
         "negative values cut off",

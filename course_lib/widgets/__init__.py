@@ -6,8 +6,12 @@ May import the operations, shapes and plots, never the layers; the only home of 
 from course_lib.widgets.base import (
     KERNELS, WIDGET_MIMETYPE, WidgetError, module_source, static_text,
 )
+from course_lib.widgets.beat import Beat
+from course_lib.widgets.padding_stride import PaddingStride
+from course_lib.widgets.pooling import PoolingWindow
 from course_lib.widgets.sliding_kernel import SlidingKernel
 
 __all__ = [
-    "KERNELS", "WIDGET_MIMETYPE", "SlidingKernel", "WidgetError", "module_source", "static_text",
+    "KERNELS", "WIDGET_MIMETYPE", "Beat", "PaddingStride", "PoolingWindow", "SlidingKernel",
+    "WidgetError", "module_source", "static_text",
 ]

@@ -89,3 +89,70 @@ export function conv2d(x, weight, bias = null, stride = 1, padding = 0) {
       maps.reduce((sum, map) => sum + map[i][j], bias ? bias[f] : 0)));
   }));
 }
+
+// How many rows or columns at the end of an axis lie in no window: the remainder of the division.
+export function droppedBy(size, kernelSize, stride, [before, after]) {
+  return (size + before + after - kernelSize) % stride;
+}
+
+// In how many windows each cell of the padded image lies.
+export function countVisits([H, W], windows) {
+  const { output, padding: [[top, bottom], [left, right]] } = windows;
+  const visits = Array.from({ length: top + H + bottom }, () => Array(left + W + right).fill(0));
+  for (let i = 0; i < output[0]; i += 1) {
+    for (let j = 0; j < output[1]; j += 1) {
+      const { row, column, rows, columns } = windowAt(i, j, windows);
+      for (let u = 0; u < rows; u += 1) {
+        for (let v = 0; v < columns; v += 1) visits[row + u][column + v] += 1;
+      }
+    }
+  }
+  return visits;
+}
+
+// ---- pooling and shifts: pool.py without padding ----------------------------------------------
+
+// One window: {value, terms, winner, equal}; of equal maxima the first, row by row, is the winner.
+export function poolWindow(image, kind, i, j, windows) {
+  const { row, column, rows, columns } = windowAt(i, j, windows);
+  const terms = image.slice(row, row + rows).flatMap((line, u) =>
+    line.slice(column, column + columns)
+      .map((value, v) => ({ value, row: row + u, column: column + v })));
+  if (kind === "average") {
+    const sum = terms.reduce((total, term) => total + term.value, 0);
+    return { value: sum / terms.length, terms, winner: null, equal: [] };
+  }
+  const winner = terms.reduce((best, term) => (term.value > best.value ? term : best));
+  const equal = terms.filter((term) => term.value === winner.value);
+  return { value: winner.value, terms, winner, equal };
+}
+
+// max_pool2d or avg_pool2d of one image (H, W).
+export function pool2d(image, kind, kernelSize, stride = kernelSize) {
+  const windows = resolveWindows(sizeOf(image), asPair(kernelSize), stride, 0);
+  return Array.from({ length: windows.output[0] }, (_, i) =>
+    Array.from({ length: windows.output[1] }, (_, j) =>
+      poolWindow(image, kind, i, j, windows).value));
+}
+
+// The image moved by (down, right) pixels; what leaves is lost, zeros enter.
+export function shiftImage(image, [down, right]) {
+  return image.map((row, i) => row.map((_, j) => image[i - down]?.[j - right] ?? 0));
+}
+
+export function isEqual(a, b) {
+  return Math.abs(a - b) <= 1e-9 * (1 + Math.abs(b));
+}
+
+// Which cells of a map kept their value: booleans in the map's shape.
+export function keptCells(before, after) {
+  return before.map((row, i) => row.map((value, j) => isEqual(value, after[i][j])));
+}
+
+// Does `after` hold `before` moved by (down, right)? [equal cells, cells that exist in both].
+export function movedCells(before, after, [down, right]) {
+  const pairs = before.flatMap((row, i) =>
+    row.map((value, j) => [value, after[i + down]?.[j + right]]));
+  const both = pairs.filter(([, found]) => found !== undefined);
+  return [both.filter(([value, found]) => isEqual(value, found)).length, both.length];
+}

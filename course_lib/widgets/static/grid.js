@@ -1,4 +1,4 @@
-// Drawing for the widgets: grids of numbers, their colours, short decimals, small controls.
+// Drawing for the widgets: grids of numbers, colours, short decimals, small controls, the walk.
 // Put between cnn.js and a view; knows nothing of convolution. The looks live in course.css.
 
 let madeGrids = 0; // makes element ids unique on a page
@@ -202,4 +202,103 @@ export class Choice {
 export function onTraits(model, traits, draw) {
   traits.forEach((name) => model.on(`change:${name}`, draw));
   return () => traits.forEach((name) => model.off(`change:${name}`, draw));
+}
+
+// ---- walking over an output, cell by cell: the traits `position` and `playing` of a view ------
+
+export const WALK_MILLISECONDS = 700;
+const WALK_KEYS = {
+  ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
+};
+
+export function clampCell([i, j], [rows, columns]) {
+  return [Math.max(0, Math.min(i, rows - 1)), Math.max(0, Math.min(j, columns - 1))];
+}
+
+// `outputOf()` says how many rows and columns there are now.
+export class Walk {
+  constructor(model, outputOf) {
+    Object.assign(this, { model, outputOf });
+  }
+
+  get position() {
+    return clampCell(this.model.get("position"), this.outputOf());
+  }
+
+  // Set traits together; the position follows into a smaller output.
+  set(changes) {
+    Object.entries(changes).forEach(([name, value]) => this.model.set(name, value));
+    if (String(this.position) !== String(this.model.get("position"))) {
+      this.model.set("position", this.position);
+    }
+    this.model.save_changes();
+  }
+
+  goTo(position) {
+    this.set({ position: clampCell(position, this.outputOf()) });
+  }
+
+  // The next cell in reading order; null after the last one.
+  next() {
+    const [[rows, columns], [i, j]] = [this.outputOf(), this.position];
+    if (j + 1 < columns) return [i, j + 1];
+    return i + 1 < rows ? [i + 1, 0] : null;
+  }
+
+  step() {
+    this.set({ playing: false, position: this.next() ?? [0, 0] });
+  }
+
+  toggle() {
+    this.set({ playing: !this.model.get("playing") });
+  }
+
+  // One timer a model, however many views show it; returns the function that ends it.
+  run() {
+    let timer = null;
+    const tick = () => this.set(this.next() ? { position: this.next() } : { playing: false });
+    const listen = () => {
+      clearInterval(timer);
+      if (!this.model.get("playing")) return;
+      if (this.next() === null) this.goTo([0, 0]);
+      timer = setInterval(tick, WALK_MILLISECONDS);
+    };
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (still && this.model.get("playing")) this.set({ playing: false });
+    listen();
+    this.model.on("change:playing", listen);
+    return () => {
+      clearInterval(timer);
+      this.model.off("change:playing", listen);
+    };
+  }
+
+  // Arrows, Home and space on the grid; nothing typed in `root` reaches the notebook around it.
+  listenToKeys(root, grid) {
+    root.addEventListener("keydown", (event) => event.stopPropagation());
+    grid.addEventListener("keydown", (event) => {
+      const [i, j] = this.position;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const by = WALK_KEYS[event.key];
+      if (by) this.goTo([i + by[0], j + by[1]]);
+      else if (event.key === "Home") this.goTo([0, 0]);
+      else if (event.key === " ") this.toggle();
+      else return;
+      event.preventDefault();
+    });
+  }
+
+  // Hover or tap a cell of the grid.
+  listenToPointer(grid) {
+    const visit = (event) => {
+      const cell = event.target.closest(".cnn-cell");
+      if (!cell || (event.type === "pointerover" && this.model.get("playing"))) return;
+      const position = [Number(cell.dataset.row), Number(cell.dataset.column)];
+      if (String(position) !== String(this.model.get("position"))) {
+        this.set({ position, playing: false });
+      }
+    };
+    grid.addEventListener("pointerover", visit);
+    grid.addEventListener("click", visit);
+  }
 }
