@@ -273,6 +273,18 @@ def test_visits_border_starts_and_drops_are_drawn(page, name):
     assert view.values(view.output).ravel().tolist() == list(range(1, OH * OW + 1))
 
 
+def test_padding_windows_and_drops_differ_by_more_than_colour(page):
+    view = View(page)
+    border, inner = (view.image.locator(f".cnn-cell{name}").first
+                     for name in (".cnn-border", ":not(.cnn-border)"))
+    assert "repeating-linear-gradient" in view.looks(border, "backgroundImage")
+    assert view.looks(inner, "backgroundImage") == "none"
+    assert view.looks(border, "borderTopWidth", "::before") != "0px", "the first window's corner"
+    assert view.looks(inner, "content", "::before") == "none"
+    band = view.image.locator(".cnn-upright")
+    assert "gradient" in view.looks(band, "backgroundImage")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_formulas_and_what_no_window_sees(page, name):
     w, view = SHOWN[name], View(page, name)

@@ -332,6 +332,27 @@ def test_every_window_its_maximum_and_its_ties_are_marked(page, name):
             assert view.framed(view.after[0]) == window and view.framed(view.after[1]) == [(i, j)]
 
 
+def test_maximum_and_tie_differ_by_more_than_colour(page):
+    view = View(page, "ties")
+    cells = [view.before[0].locator(f".cnn-cell{name}").first
+             for name in (".cnn-winner", ".cnn-tied", ":not(.cnn-winner):not(.cnn-tied)")]
+    styles = [view.looks(cell, "borderTopStyle", "::before") for cell in cells]
+    assert styles == ["solid", "dashed", "none"]
+    assert view.looks(cells[0], "borderTopLeftRadius", "::before") == "50%"
+    assert view.looks(cells[0], "content", "::after") == '"max"'
+
+
+def test_signs_are_printed_and_in_large_maps_corners(page):
+    view = View(page, "demonstration")
+    assert view.looks(view.after[1].locator("[data-sign='=']").first, "content", "::after") == '"="'
+    assert view.looks(view.after[1].locator("[data-sign='≠']").first, "content", "::after") == '"≠"'
+    large = View(page, "large").after[2]
+    assert view.looks(large.locator("[data-sign='=']").first, "content", "::after") == "none"
+    corner = large.locator("[data-sign='≠']").first
+    assert view.looks(corner, "content", "::after") == '""'
+    assert float(view.looks(corner, "borderTopWidth", "::after")[:-2]) > 0
+
+
 def test_sentences(page):
     view = View(page, "published")
     assert view.sentence == "Output (0, 0) = max of 1, 3, 5, 6 = 6, from row 1, column 1."

@@ -119,6 +119,12 @@ class WidgetView:
     def framed(self, grid):
         return self.under(grid, ".cnn-frame")
 
+    @staticmethod
+    def looks(cell, name, part=None):
+        """What the stylesheet makes of a cell, or of its ::before or ::after."""
+        return cell.evaluate("(cell, [name, part]) => getComputedStyle(cell, part)[name]",
+                             [name, part])
+
     @property
     def position(self):
         (place,) = self.framed(self.output)
