@@ -1,6 +1,6 @@
 """Executed notebooks -> self-contained pages: text, formulas, code, outputs, live widgets.
 
-Executes nothing and asks nothing of the network. Imported by commands/site.py only.
+Executes nothing and asks nothing of the network. Imported by slides.py and commands/site.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from course_lib.widgets import WIDGET_MIMETYPE, module_source, static_text
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
                ".svg": "image/svg+xml", ".gif": "image/gif"}
+
+# On a page, the sentence that says how to make the page has no sense.
+HINT = re.compile(r"[ \n]?This lesson as a page[^`]*`python3 -m course_lib site`\.?")
 
 # What a page may load: itself. A browser that knows this refuses everything from outside.
 POLICY = ("default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -141,7 +144,7 @@ def lesson_page(lesson: Lesson, before, after, addresses: set[str]) -> str:
     parts, modules = [], []
     for number, cell in enumerate(lesson.notebook["cells"], start=1):
         where = f"{lesson.path}, cell {number}"
-        if cell.get("metadata", {}).get("slideshow", {}).get("slide_type") == "notes":
+        if slide_type(cell) == "notes":
             continue  # the lecturer's words
         if cell["cell_type"] == "markdown":
             text = markdown_html(cell, where, lesson.path.parent, addresses)
@@ -156,7 +159,17 @@ def lesson_page(lesson: Lesson, before, after, addresses: set[str]) -> str:
     )
 
 
+def slide_type(cell: dict) -> str:
+    """Return what the cell is in a lecture: slide, subslide, fragment, skip, notes, or - (goes on).
+
+    >>> slide_type({"metadata": {"slideshow": {"slide_type": "notes"}}}), slide_type({})
+    ('notes', '-')
+    """
+    return cell.get("metadata", {}).get("slideshow", {}).get("slide_type") or "-"
+
+
 def index_page(lessons: list[Lesson]) -> str:
+    """Return the HTML of the list of lessons: title, minutes, purpose, objectives, in order."""
     entries = []
     for lesson in lessons:
         convert = partial(inline_html, where=str(lesson.path))
@@ -194,12 +207,17 @@ def style() -> str:
 
 
 def scripts(modules: list[str]) -> str:
-    """Each view once, as text; the host that starts them."""
+    """All that a page needs for its widgets: the views, and the host that starts them."""
     if not modules:
         return ""
-    views = [f'<script type="text/plain" data-module="{name}">\n{module_source(name)}\n</script>'
-             for name in dict.fromkeys(modules)]
-    return "\n".join([*views, f'<script type="module">\n{static_text("host.js")}</script>'])
+    host = f'<script type="module">\n{static_text("host.js")}</script>'
+    return "\n".join([*views(modules), host])
+
+
+def views(modules: list[str]) -> list[str]:
+    """Each view once, as text that the host turns into a module."""
+    return [f'<script type="text/plain" data-module="{name}">\n{module_source(name)}\n</script>'
+            for name in dict.fromkeys(modules)]
 
 
 # ---------------------------------------------------------------- text and formulas
@@ -210,7 +228,7 @@ def markdown_html(cell: dict, where: str, folder: Path, addresses: set[str]) -> 
     from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
     renderer = make_renderer(where, folder, cell.get("attachments", {}), addresses)
-    return MarkdownWithMath(renderer=renderer)(cell_source(cell))
+    return MarkdownWithMath(renderer=renderer)(HINT.sub("", cell_source(cell)))
 
 
 def inline_html(markdown: str, where: str) -> str:
@@ -306,15 +324,20 @@ def link_html(text: str, url: str, addresses: set[str]) -> str:
 
 def code_html(cell: dict, where: str, modules: list, folder: Path, addresses: set[str]) -> str:
     """Return one code cell, highlighted, and its outputs; note the widget modules it needs."""
+    outputs = [output_html(output, where, modules, folder, addresses)
+               for output in cell.get("outputs", [])]
+    parts = [source_html(cell), *outputs]
+    return '<section class="cell">\n' + "\n".join(parts) + "\n</section>"
+
+
+def source_html(cell: dict) -> str:
+    """Return the source of one code cell, highlighted."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import get_lexer_by_name
 
     code = highlight(cell_source(cell), get_lexer_by_name("ipython3"), HtmlFormatter(nowrap=True))
-    parts = [f'<pre class="code" role="group" tabindex="0" aria-label="Code">{code}</pre>']
-    for output in cell.get("outputs", []):
-        parts.append(output_html(output, where, modules, folder, addresses))
-    return '<section class="cell">\n' + "\n".join(parts) + "\n</section>"
+    return f'<pre class="code" role="group" tabindex="0" aria-label="Code">{code}</pre>'
 
 
 def output_html(output: dict, where: str, modules: list, folder: Path, addresses) -> str:
@@ -327,15 +350,30 @@ def output_html(output: dict, where: str, modules: list, folder: Path, addresses
     data, metadata = output["data"], output.get("metadata", {})
     if WIDGET_MIMETYPE in data:
         return widget_html(data, metadata, modules, where)
+    control = control_note(joined(data.get("text/plain", "")))
     for mime in PICTURES:
         if mime in data:
-            return picture_html(mime, data, metadata, where)
+            return picture_html(mime, data, metadata, where) + control
     if "text/html" in data:
-        return f'<div class="output table">{joined(data["text/html"])}</div>'
+        return f'<div class="output table">{joined(data["text/html"])}</div>{control}'
     if "text/markdown" in data or "text/latex" in data:
         cell = {"source": joined(data.get("text/markdown", data.get("text/latex")))}
         return f'<div class="output">{markdown_html(cell, where, folder, addresses)}</div>'
     return text_html(joined(data.get("text/plain", "")), "stdout")
+
+
+def control_note(plain: str) -> str:
+    """Return what replaces the slider or menu of a Beat where no kernel runs.
+
+    >>> control_note("Beat: stride: 3").endswith("here it stands still, at stride: 3.</p>")
+    True
+    >>> control_note("<Figure>")
+    ''
+    """
+    if not plain.startswith("Beat: "):
+        return ""
+    return ('<p class="control quiet">In the notebook a control changes this picture; '
+            f"here it stands still, at {html.escape(plain[6:])}.</p>")
 
 
 def text_html(text: str, name: str) -> str:

@@ -84,6 +84,13 @@ def jupyter_lab(folder, scratch):
         server.wait(timeout=30)
 
 
+def open_notebook(page):
+    """Wait until the notebook that JupyterLab has opened can run cells."""
+    kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+    page.wait_for_function(kernel, timeout=60_000)
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+
+
 def wait_for(server, address, log, seconds=60):
     """Return the address as soon as the server answers; show its log where it does not."""
     end = time.monotonic() + seconds

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import jupyter_lab, open_chromium, open_page
+from browser import jupyter_lab, open_chromium, open_notebook, open_page
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
 
@@ -20,6 +20,8 @@ from course_lib.widgets import KERNELS, SlidingKernel
 
 LESSON = Path(__file__).parents[1] / "notebooks" / "01_convolution.ipynb"
 NOISE = np.random.default_rng(5).integers(-5, 6, size=(5, 7))
+DEEP_IMAGE = np.random.default_rng(6).integers(-2, 4, size=(3, 4, 6))
+DEEP_KERNEL = np.random.default_rng(7).integers(-2, 3, size=(2, 3, 3, 2))
 SHOWN = {  # what stands on the page, in this order
     "default": SlidingKernel(),
     "published": SlidingKernel([[0, 3, 4], [9, 5, 0], [6, 2, 1]], [[0, 1], [0, 2]]),
@@ -29,8 +31,14 @@ SHOWN = {  # what stands on the page, in this order
     "whole": SlidingKernel(NOISE, NOISE[::-1]),
     "tiny": SlidingKernel([[1, 2, 3, 4], [5, 6, 7, 8]], [[-1, 1]]),
     "large": SlidingKernel(np.eye(28), "blur", position=(12, 12)),
+    "deep": SlidingKernel(DEEP_IMAGE, DEEP_KERNEL, bias=[1, -2], stride=(1, 2), padding=1),
+    "shared": SlidingKernel(DEEP_IMAGE[:2], [[1, 0], [2, -1]], position=(1, 1)),
+    "turned": SlidingKernel(NOISE, [[1, -2, 3], [0, 4, -1]], flipped=True, bias=0.5),
+    "predict": SlidingKernel([[0, 3, 4], [9, 5, 0], [6, 2, 1]], [[0, 1], [0, 2]], predict=True),
+    "canvas": SlidingKernel(np.diag([7, 0, 7])[:, [0, 1, 2, 1]], padding=1, drawing=True),
 }
 NAMES = list(SHOWN)
+PLAIN = NAMES[:NAMES.index("large")]  # one channel, one filter, cells large enough for numbers
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +64,9 @@ class View:
         self.page = page
         self.root = page.locator(".cnn-widget").nth(NAMES.index(name))
         self.root.wait_for()
-        image, kernel, output = self.root.locator(".cnn-grid").all()
-        self.image, self.kernel, self.output = image, kernel, output
+        self.image, self.kernel, self.output, self.turned, self.bias = (
+            self.root.locator(f".cnn-{name} .cnn-grid")
+            for name in ("image", "kernel", "output", "turned", "bias"))
 
     def values(self, grid):
         """The numbers that are printed in a grid's cells, as an array."""
@@ -91,11 +100,33 @@ class View:
 
     @property
     def products(self):
-        return [float(text.replace("\u2212", "-"))
-                for text in self.root.locator(".cnn-value").all_inner_texts()]
+        return [float(text.replace("\u2212", "-")) for text in
+                self.root.locator(".cnn-products .cnn-value").all_inner_texts()]
 
     def cell(self, i, j):
         return self.output.locator(f"[data-row='{i}'][data-column='{j}']")
+
+    def more(self, label):
+        """A control under "More", which a person opens first."""
+        if not self.root.locator("details").evaluate("details => details.open"):
+            self.root.locator("summary").click()
+        return self.root.get_by_label(re.compile(label))
+
+    @property
+    def shown(self):
+        """The texts of the output's cells, question marks included."""
+        rows = self.output.locator(".cnn-row").all()
+        return [row.locator(".cnn-cell").all_inner_texts() for row in rows]
+
+    @property
+    def sums(self):
+        """The boxes under the products: channel 0, channel 1, …, bias, sum."""
+        boxes = self.root.locator(".cnn-sums .cnn-product").all_inner_texts()
+        return dict(box.replace("\u2212", "-").split("\n") for box in boxes)
+
+    @property
+    def verdict(self):
+        return self.root.locator(".cnn-verdict").inner_text().replace("\u2212", "-")
 
     def button(self, name):
         return self.root.get_by_role("button", name=re.compile(name))
@@ -144,10 +175,91 @@ def test_the_browsers_conv2d_equals_the_packages(page, rng):
         assert np.shape(y) == expected.shape and np.allclose(y, expected, rtol=0, atol=1e-12)
 
 
+def random_widget(rng):
+    """The state of one widget and the conv2d arguments it stands for; whole numbers throughout."""
+    C, F, KH, KW = (int(n) for n in rng.integers(1, 4, size=4))
+    _, _, _, stride, padding = random_case(rng)
+    dims = int(rng.integers(2, 5))
+    F = F if dims == 4 else 1
+    kernel = rng.integers(-3, 4, size=(F, C, KH, KW)[4 - dims:])
+    weight = np.broadcast_to(kernel, (F, C, KH, KW))
+    image = rng.integers(-3, 10, size=(C, *rng.integers(4, 8, size=2)))
+    bias = [None, int(rng.integers(-4, 5)), rng.integers(-4, 5, size=F).tolist()][rng.integers(3)]
+    flipped = bool(rng.integers(2))
+    used = np.rot90(weight, 2, axes=(2, 3)) if flipped else weight
+    x = (image[0] if C == 1 and rng.integers(2) else image).tolist()
+    state = {"image": x, "kernel": kernel.tolist(), "bias": bias, "stride": stride,
+             "padding": padding, "flipped": flipped, "filter": int(rng.integers(F)),
+             "channel": int(rng.integers(C)), "playing": False, "predict": False, "answers": []}
+    each = None if bias is None else np.broadcast_to(bias, F)
+    return state, (image[None].astype(float), used.astype(float), each, stride, padding)
+
+
+RENDER = """async (text) => {
+    const source = document.querySelector('script[data-module]').textContent;
+    const blob = new Blob([source], { type: 'text/javascript' });
+    const view = (await import(URL.createObjectURL(blob))).default;
+    const number = (text) => Number(text.replace('\u2212', '-'));
+    const model = (state) => ({ get: (name) => state[name], set() {}, save_changes() {}, on() {},
+        off() {} });
+    const seen = JSON.parse(text).map((state) => {
+        const el = document.createElement('div');
+        document.body.append(el);
+        view.render({ model: model(state), el });
+        const all = (selector) => [...el.querySelectorAll(selector)];
+        const texts = (selector) => all(selector).map((node) =>
+            number(node.querySelector('input')?.value ?? node.textContent));
+        const frame = (name) => el.querySelector(`.cnn-${name} .cnn-frame`).style.gridArea;
+        const cells = (name) => texts(`.cnn-${name} .cnn-cell`);
+        const found = { output: cells('output'), kernel: cells('kernel'), image: cells('image'),
+            turned: cells('turned'), bias: cells('bias'),
+            products: texts('.cnn-products .cnn-value'), sums: texts('.cnn-sums .cnn-value'),
+            window: frame('image'), cell: frame('output'),
+            sentence: el.querySelector('.cnn-sentence').textContent.replaceAll('\u2212', '-') };
+        el.remove();
+        return found;
+    });
+    return JSON.stringify(seen);
+}"""
+
+
+def test_whole_widgets_print_what_conv2d_computes(page, rng):
+    cases = [random_widget(rng) for _ in range(500)]
+    expected = [conv2d(*arguments)[0][0, state["filter"]] for state, arguments in cases]
+    for (state, _), y in zip(cases, expected):
+        state["position"] = [int(rng.integers(n)) for n in y.shape]
+    found = json.loads(page.evaluate(RENDER, json.dumps([state for state, _ in cases])))
+    for (state, (x, weight, bias, stride, padding)), y, seen in zip(cases, expected, found):
+        (f, c), (i, j) = (state["filter"], state["channel"]), state["position"]
+        (KH, KW), (sh, sw) = weight.shape[2:], np.broadcast_to(stride, 2)
+        padded = np.pad(x[0], ((0, 0), *resolve_padding(padding, x.shape[2:], (KH, KW), (sh, sw))))
+        window = padded[:, i * sh:i * sh + KH, j * sw:j * sw + KW]
+        products = window * weight[f]
+        shift = None if bias is None else bias[f]
+        assert seen["output"] == y.ravel().tolist()
+        assert seen["image"] == padded[c].ravel().tolist()
+        assert seen["products"] == products[c].ravel().tolist()
+        assert seen["window"] == f"{i * sh + 1} / {j * sw + 1} / span {KH} / span {KW}"
+        assert seen["cell"] == f"{i + 1} / {j + 1} / span 1 / span 1"
+        drawn = weight[f, c] if not state["flipped"] else weight[f, c, ::-1, ::-1]
+        assert seen["kernel"] == drawn.ravel().tolist()
+        assert seen["turned"] == (weight[f, c].ravel().tolist() if state["flipped"] else [])
+        assert seen["bias"] == ([] if shift is None else [shift])
+        sums = products.sum(axis=(1, 2)).tolist()
+        deep = [] if len(sums) == 1 else [*sums, *seen["bias"], y[i, j]]
+        assert seen["sums"] == deep
+        where = f"Output ({i}, {j})" + f" of filter {f}" * (len(weight) > 1)
+        assert where in seen["sentence"]
+        last = re.findall(r"-?\d+", seen["sentence"])[-1]
+        assert int(last) == y[i, j]
+        parts = ", ".join(f"channel {k}: {part:.0f}" for k, part in enumerate(sums))
+        assert len(sums) == 1 or f": {parts}, " in seen["sentence"]
+
+
 # ---- what stands in the grids
 
 
-@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("name", PLAIN)
 def test_grids_print_image_kernel_and_output(page, name):
     w, view = SHOWN[name], View(page, name)
     image, kernel = np.array(w.image), np.array(w.kernel)
@@ -161,7 +273,7 @@ def test_grids_print_image_kernel_and_output(page, name):
     assert inner == [(top + i, left + j) for i in range(len(image)) for j in range(len(image[0]))]
 
 
-@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("name", PLAIN)
 def test_every_output_cell_shows_its_window_products_and_sum(page, name):
     w, view = SHOWN[name], View(page, name)
     image, kernel, output = np.array(w.image), np.array(w.kernel), w.output()
@@ -348,7 +460,312 @@ def test_reduced_motion_does_not_start_by_itself(chromium, tmp_path):
             assert view.position == expected
 
 
+# ---- channels and filters
+
+
+def test_the_sheets_are_picked_with_the_mouse(page):
+    view, w = View(page, "deep"), SHOWN["deep"]
+    assert view.root.get_by_role("radio", checked=True).count() == 2
+    for f, c in [(1, 2), (0, 1)]:
+        view.root.get_by_label(f"Filter {f}", exact=True).click()
+        view.root.get_by_label(f"Channel {c}", exact=True).click()
+        assert np.allclose(view.values(view.output), w.output()[f])
+        assert np.allclose(view.values(view.kernel), DEEP_KERNEL[f, c])
+        assert np.allclose(view.values(view.image)[1:-1, 1:-1], DEEP_IMAGE[c])
+        titles = view.root.locator(".cnn-title").all_inner_texts()
+        assert titles == [f"Image 4 × 6\nchannel {c} of 3",
+                          f"Kernel 3 × 2\nfilter {f}, channel {c}", f"Bias\nfilter {f}",
+                          f"Output 4 × 4\nfilter {f} of 2"]
+
+
+def test_the_sheets_are_picked_with_the_keyboard(page):
+    view = View(page, "deep")
+    view.root.get_by_label("Filter 0", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    assert np.allclose(view.values(view.output), SHOWN["deep"].output()[1])
+    view.root.get_by_label("Channel 0", exact=True).focus()
+    page.keyboard.press("ArrowLeft")
+    assert np.allclose(view.values(view.kernel), DEEP_KERNEL[1, 2]), "round the end"
+
+
+def test_channel_sums_add_up(page):
+    view = View(page, "deep")
+    view.cell(1, 2).click()
+    padded = np.pad(DEEP_IMAGE, ((0, 0), (1, 1), (1, 1)))
+    sums = (padded[:, 1:4, 4:6] * DEEP_KERNEL[0]).sum(axis=(1, 2))
+    total = SHOWN["deep"].output()[0, 1, 2]
+    assert view.sums == {**{f"channel {c}": str(sums[c]) for c in range(3)}, "bias": "1",
+                         "sum": f"{total:.0f}"}
+    said = ", ".join(f"channel {c}: {sums[c]}" for c in range(3))
+    assert view.sentence.endswith(
+        f" = {sums[0]}. Output (1, 2) of filter 0: {said}, bias 1, sum {total:.0f}.")
+    chosen = view.root.locator(".cnn-sums .cnn-chosen")
+    assert chosen.inner_text().startswith("channel 0")
+
+
+def test_an_edit_changes_one_sheet_only(page):
+    view = View(page, "deep")
+    view.root.get_by_label("Filter 1", exact=True).click()
+    view.root.get_by_label("Channel 2", exact=True).click()
+    view.kernel.locator("input").nth(3).fill("5")
+    view.bias.locator("input").fill("10")
+    kernel = DEEP_KERNEL.copy()
+    kernel[1, 2, 1, 1] = 5
+    expected = SlidingKernel(DEEP_IMAGE, kernel, bias=[1, 10], stride=(1, 2), padding=1).output()
+    assert np.allclose(view.values(view.output), expected[1])
+    view.root.get_by_label("Filter 0", exact=True).click()
+    assert np.allclose(view.values(view.output), expected[0])
+    options = view.root.get_by_label("Kernel", exact=True).locator("option:disabled")
+    assert options.all_inner_texts() == list(KERNELS), "3 by 3 is no sheet of a 3 by 2 stack"
+
+
+def test_a_kernel_of_two_axes_is_used_on_every_channel(page):
+    view = View(page, "shared")
+    view.kernel.locator("input").nth(1).fill("3")
+    view.root.get_by_label("Channel 1", exact=True).click()
+    assert view.values(view.kernel).tolist() == [[1, 3], [2, -1]]
+    expected = SlidingKernel(DEEP_IMAGE[:2], [[1, 3], [2, -1]]).output()
+    assert np.allclose(view.values(view.output), expected)
+    view.choose("Kernel", "blur")
+    assert np.allclose(view.values(view.output),
+                       SlidingKernel(DEEP_IMAGE[:2], "blur").output(), atol=0.005)
+
+
+def test_one_channel_and_one_filter_show_no_sheets(page):
+    view = View(page)
+    assert view.root.get_by_role("radio").count() == 0
+    assert view.root.locator(".cnn-sums").is_hidden() and view.bias.count() == 0
+    assert view.root.locator(".cnn-predict").is_hidden() and view.turned.count() == 0
+
+
+# ---- the turned kernel
+
+
+def test_true_convolution_turns_the_kernel(page):
+    view = View(page, "strides")
+    kernel = np.array(SHOWN["strides"].kernel)
+    assert view.turned.count() == 0
+    view.more("true convolution").check()
+    assert view.values(view.kernel).tolist() == kernel.tolist()
+    assert view.values(view.turned).tolist() == kernel[::-1, ::-1].tolist()
+    expected = SlidingKernel(NOISE, kernel[::-1, ::-1], stride=(2, 3), padding=(1, 2)).output()
+    assert np.allclose(view.values(view.output), expected)
+    assert view.root.locator(".cnn-star").inner_text() == "\u2217"
+    view.kernel.locator("input").first.fill("6")
+    assert view.values(view.turned)[1, 2] == 6
+    view.more("true convolution").focus()
+    page.keyboard.press(" ")
+    kernel[0, 0] = 6
+    expected = SlidingKernel(NOISE, kernel, stride=(2, 3), padding=(1, 2)).output()
+    assert np.allclose(view.values(view.output), expected), "space unticks it"
+    assert view.turned.count() == 0
+
+
+def test_a_page_may_begin_turned(page):
+    view = View(page, "turned")
+    assert view.more("true convolution").is_checked()
+    assert np.allclose(view.values(view.output), SHOWN["turned"].output())
+    assert view.sentence.endswith(f" + 0.5 (bias) = {SHOWN['turned'].output()[0, 0]:g}.")
+
+
+# ---- predictions
+
+
+def test_a_prediction_by_keyboard(page):
+    view = View(page, "predict")
+    assert view.shown == [["?", "?"], ["?", "?"]]
+    assert view.sentence == "Output (0, 0) = 0×0 + 3×1 + 9×0 + 5×2 = ?."
+    assert set(view.root.locator(".cnn-products .cnn-value").all_inner_texts()) == {"?"}
+    assert not re.search('[>" ]13[<". ]', view.root.inner_html()), "it is hidden nowhere"
+    view.press("1", "0", "Enter")
+    assert view.verdict == "\u2717 3 off: expected 13, you typed 10."
+    assert view.shown == [["13", "?"], ["?", "?"]] and view.sentence.endswith(" = 13.")
+    page.keyboard.press("Enter")
+    assert view.position == (0, 1) and view.verdict == ""
+    page.keyboard.type("4")
+    page.keyboard.press("Enter")
+    assert view.verdict == "\u2713 Exactly right: 4."
+    assert view.root.locator(".cnn-score").inner_text() == "1 of 2 right"
+    view.press("ArrowDown", "-", "2", ",", "5", "Enter")
+    assert view.verdict == "\u2717 4.5 off: expected 2, you typed -2.5."
+    view.press("Enter")
+    page.keyboard.press("Enter")
+    assert view.position == (1, 0), "round the end to the cell without an answer"
+
+
+def test_a_prediction_by_mouse_and_reveal(page):
+    view = View(page, "predict")
+    field = view.root.get_by_label(re.compile("Your number for output"))
+    view.cell(1, 1).hover()
+    assert view.position == (0, 0), "the way to the field changes nothing"
+    view.cell(1, 0).click()
+    field.fill("nine")
+    view.button("Check").click()
+    assert view.verdict.startswith("Type a number") and view.shown[1][0] == "?"
+    assert field.get_attribute("aria-invalid") == "true"
+    field.fill("9")
+    view.button("Check").click()
+    assert view.verdict == "\u2713 Exactly right: 9." and not field.is_editable()
+    view.button("Next cell").click()
+    assert view.position == (1, 1)
+    view.button("Reveal").click()
+    assert view.verdict == "Revealed: 2." and view.shown == [["?", "?"], ["9", "2"]]
+    assert view.root.locator(".cnn-score").inner_text() == "1 of 1 right"
+
+
+@pytest.mark.parametrize("forget", ["edit", "padding", "image", "reset", "turn"])
+def test_answers_hold_for_one_picture_only(page, forget):
+    view = View(page, "predict")
+    view.press("1", "3", "Enter")
+    assert view.shown[0][0] == "13"
+    {"edit": lambda: view.kernel.locator("input").first.fill("1"),
+     "padding": lambda: view.choose("Padding", "1"),
+     "image": lambda: view.more("^Image$").select_option("ramp"),
+     "reset": lambda: view.button("Reset").click(),
+     "turn": lambda: view.more("true convolution").check()}[forget]()
+    assert set(sum(view.shown, [])) == {"?"}
+    assert view.root.locator(".cnn-score").inner_text() == ""
+
+
+def test_predict_can_be_switched(page):
+    view = View(page)
+    view.more("predict").check()
+    assert set(sum(view.shown, [])) == {"?"}
+    view.more("predict").uncheck()
+    assert np.allclose(view.values(view.output), SHOWN["default"].output())
+
+
+def test_an_answer_is_right_to_the_two_decimals_shown(page):
+    view = View(page)
+    view.choose("Kernel", "blur")
+    view.more("predict").check()
+    view.cell(0, 1).click()
+    view.press("6", "Enter")
+    assert view.verdict == "\u2713 Exactly right: 6."
+    view.kernel.locator("input").first.fill("0.125")
+    view.cell(1, 1).click()
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    assert view.verdict == "\u2717 0.13 off: expected 9.13, you typed 9."
+    view.cell(1, 2).click()
+    page.keyboard.type("9.13")
+    page.keyboard.press("Enter")
+    assert view.verdict == "\u2713 Right to two decimals: 9.13."
+
+
+# ---- picking and drawing the image
+
+
+READY = {
+    "vertical edge": lambda i, j: 9 * (j > 2),
+    "square": lambda i, j: 9 * (0 < i < 5 and 0 < j < 5),
+    "cross": lambda i, j: 9 * (i == 3 or j == 3),
+    "checker": lambda i, j: 9 * ((i + j) % 2 == 0),
+    "ramp": lambda i, j: j,
+}
+
+
+@pytest.mark.parametrize("name", READY)
+def test_ready_made_images(page, name):
+    view = View(page)
+    view.more("^Image$").select_option("checker" if name == "square" else "square")
+    view.more("^Image$").select_option(name)
+    image = [[int(READY[name](i, j)) for j in range(6)] for i in range(6)]
+    assert view.values(view.image).tolist() == image
+    assert np.allclose(view.values(view.output), SlidingKernel(image).output())
+
+
+def test_a_ready_made_image_fills_one_channel(page):
+    view = View(page, "deep")
+    view.root.get_by_label("Channel 1", exact=True).click()
+    view.more("^Image$").select_option("ramp")
+    image = DEEP_IMAGE.copy()
+    image[1] = range(6)
+    expected = SlidingKernel(image, DEEP_KERNEL, bias=[1, -2], stride=(1, 2), padding=1).output()
+    assert np.allclose(view.values(view.output), expected[0])
+
+
+def test_drawing_with_the_mouse(page):
+    view = View(page, "canvas")
+    image = np.array(SHOWN["canvas"].image)
+
+    def pixel(i, j):
+        return view.image.locator(f"[data-row='{i + 1}'][data-column='{j + 1}']")
+
+    pixel(0, 1).click()
+    image[0, 1] = 7
+    pixel(2, 2).click()
+    image[2, 2] = 0
+    assert np.allclose(view.values(view.image)[1:-1, 1:-1], image)
+    view.root.get_by_label("Paint with").fill("3")
+    pixel(1, 0).hover()
+    page.mouse.down()
+    for j in (1, 2, 3):
+        pixel(1, j).hover()
+    page.mouse.up()
+    pixel(2, 3).hover()
+    image[1] = 3
+    assert np.allclose(view.values(view.image)[1:-1, 1:-1], image)
+    assert np.allclose(view.values(view.output), SlidingKernel(image, padding=1).output())
+    view.image.locator("[data-row='0'][data-column='0']").click()
+    assert np.allclose(view.values(view.image)[1:-1, 1:-1], image), "padding is not the image"
+    view.more("draw").uncheck()
+    pixel(0, 0).click()
+    assert np.allclose(view.values(view.image)[1:-1, 1:-1], image)
+
+
+def test_drawing_with_the_keyboard(page):
+    view = View(page, "canvas")
+    image = np.array(SHOWN["canvas"].image)
+    assert view.image.get_attribute("role") == "grid"
+    view.image.focus()
+    for key in ["ArrowDown", "ArrowRight", "ArrowRight", " ", "ArrowUp", "4", "ArrowLeft", "Enter"]:
+        page.keyboard.press(key)
+    image[1, 2], image[0, 2], image[0, 1] = 7, 4, 7
+    assert np.allclose(view.values(view.image)[1:-1, 1:-1], image)
+    page.keyboard.press(" ")
+    assert view.values(view.image)[1, 2] == 0, "the same key erases"
+    active = view.image.get_attribute("aria-activedescendant")
+    cursor = view.root.locator(".cnn-cursor")
+    assert cursor.get_attribute("id") == active
+    assert (cursor.get_attribute("data-row"), cursor.get_attribute("data-column")) == ("1", "2")
+    view.more("draw").uncheck()
+    assert view.image.get_attribute("role") == "table" and cursor.count() == 0
+    assert view.image.get_attribute("tabindex") is None
+
+
+def test_drawing_with_a_finger(chromium, address):
+    with open_page(chromium, address, width=360, has_touch=True) as page:
+        view = View(page, "canvas")
+        view.image.locator("[data-row='2'][data-column='1']").tap()
+        assert view.values(view.image)[2, 1] == 7
+        assert view.image.evaluate("grid => getComputedStyle(grid).touchAction") == "none"
+
+
+def test_random_kernels_are_the_same_each_time(page):
+    view = View(page, "published")
+    seen = []
+    for _ in range(2):
+        for _ in range(3):
+            view.choose("Kernel", "random")
+            seen.append(view.values(view.kernel).tolist())
+        view.button("Reset").click()
+    assert seen[:3] == seen[3:] and len(set(map(str, seen))) == 3
+    assert set(np.ravel(seen)) <= {-2, -1, 0, 1, 2}
+    view.choose("Kernel", "random")
+    expected = SlidingKernel(SHOWN["published"].image, seen[0]).output()
+    assert np.allclose(view.values(view.output), expected)
+
+
 # ---- pages
+
+
+def test_a_page_with_an_older_state_still_works(page):
+    new = {"bias", "flipped", "filter", "channel", "predict", "answers", "drawing", "seed"}
+    state = {name: value for name, value in SHOWN["strides"].state().items() if name not in new}
+    (seen,) = json.loads(page.evaluate(RENDER, json.dumps([state])))
+    assert seen["output"] == SHOWN["strides"].output().ravel().tolist()
+    assert seen["turned"] == seen["bias"] == seen["sums"] == []
 
 
 def test_the_still_gives_way_to_the_widget(page):
@@ -368,7 +785,7 @@ def test_a_telephone_needs_no_sideways_scrolling(chromium, address):
     with open_page(chromium, address, width=360, has_touch=True) as page:
         for name in NAMES:
             view = View(page, name)
-            last = SHOWN[name].output().shape
+            last = SHOWN[name].output().shape[-2:]
             view.cell(last[0] - 1, last[1] - 1).tap()
             assert view.position == (last[0] - 1, last[1] - 1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -433,11 +850,15 @@ def test_the_lesson_itself_works_on_its_page(chromium, tmp_path):
 # ---- JupyterLab
 
 
-LAB_CELLS = [
-    "from course_lib.widgets import SlidingKernel\nw = SlidingKernel()\nw",
-    "print(w.position, w.kernel[0][0], w.stride)",
-    "w.position = (2, 3)",
-]
+LAB_CELLS = {
+    "make": "from course_lib.widgets import SlidingKernel\nw = SlidingKernel()\nw",
+    "read": "print(w.position, w.kernel[0][0], w.stride, w.image[0][0], w.flipped)",
+    "score": "print(w.answers, *w.score())",
+    "move": "w.position = (2, 3)",
+    "predict": "w.kernel = 'blur'\nw.predict = True\nw.position = (0, 1)",
+    "play": "w.predict = False\nw.reset()\nw.play()",
+    "pause": "w.pause()\nprint(w.playing)",
+}
 RUN_CELL = """async (index) => {
     const panel = window.jupyterapp.shell.currentWidget;
     panel.content.activeCellIndex = index;
@@ -447,32 +868,82 @@ RUN_CELL = """async (index) => {
 }"""
 
 
+def run(page, name):
+    """Run one cell of the open notebook; return what it printed."""
+    return page.evaluate(RUN_CELL, list(LAB_CELLS).index(name)).strip()
+
+
+def run_until(page, name, expected, tries=50):
+    """Run a cell until it prints this: JupyterLab holds changes back while the kernel is busy."""
+    for _ in range(tries):
+        if (found := run(page, name)) == expected:
+            break
+        page.wait_for_timeout(100)
+    assert found == expected
+
+
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    need("browser")
+def lab(chromium, tmp_path_factory):
+    """One JupyterLab with one notebook in which the widget stands; the tests go on from it."""
     folder = tmp_path_factory.mktemp("lab")
-    write(folder, "try", notebook(*[code(source) for source in LAB_CELLS]))
-    with jupyter_lab(folder, tmp_path_factory.mktemp("settings")) as address:
-        yield address
+    write(folder, "try", notebook(*[code(source) for source in LAB_CELLS.values()]))
+    with (jupyter_lab(folder, tmp_path_factory.mktemp("settings")) as address,
+          open_page(chromium, f"{address}/lab/tree/try.ipynb?reset", width=1300) as page):
+        open_notebook(page)
+        run(page, "make")
+        View(page)
+        yield page
 
 
-def test_in_jupyterlab_the_browser_and_python_hold_the_same_state(chromium, lab):
-    with open_page(chromium, f"{lab}/lab/tree/try.ipynb?reset", width=1300) as page:
-        kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-        page.wait_for_function(kernel, timeout=60_000)
-        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
-        page.evaluate(RUN_CELL, 0)
-        view = View(page)
-        assert page.locator(".jp-OutputArea-output img").count() == 0, "no still beside the widget"
-        assert page.evaluate(RUN_CELL, 1).strip() == "(0, 0) -1.0 1"
-        view.press("ArrowRight", "ArrowDown", "a", "b", "d", "d")
-        view.kernel.locator("input").first.fill("4")
-        view.choose("Stride", "2")
-        assert view.position == (1, 1)
-        assert page.evaluate(RUN_CELL, 1).strip() == "(1, 1) 4.0 2"
-        cells = page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.length")
-        assert cells == len(LAB_CELLS), "keys pressed in the widget are no notebook commands"
-        view.choose("Stride", "1")
-        page.evaluate(RUN_CELL, 2)
-        page.get_by_text(re.compile(r"^Output \(2, 3\) = ")).wait_for()
-        assert view.position == (2, 3) and view.framed(view.image)[0] == (2, 3)
+@pytest.fixture
+def lab_view(lab):
+    """The widget as it was made."""
+    view = View(lab)
+    view.button("Reset").click()
+    return view
+
+
+def test_in_jupyterlab_keys_move_the_position_in_python(lab, lab_view):
+    assert lab.locator(".jp-OutputArea-output img").count() == 0, "no still beside the widget"
+    run_until(lab, "read", "(0, 0) -1.0 1 0.0 False")
+    lab_view.press("ArrowRight", "ArrowDown", "a", "b", "d", "d")
+    assert lab_view.position == (1, 1)
+    run_until(lab, "read", "(1, 1) -1.0 1 0.0 False")
+    cells = lab.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.length")
+    assert cells == len(LAB_CELLS), "keys pressed in the widget are no notebook commands"
+    run(lab, "move")
+    lab.get_by_text(re.compile(r"^Output \(2, 3\) = ")).wait_for()
+    assert lab_view.position == (2, 3) and lab_view.framed(lab_view.image)[0] == (2, 3)
+
+
+def test_in_jupyterlab_an_edited_kernel_and_image_arrive_in_python(lab, lab_view):
+    lab_view.kernel.locator("input").first.fill("4")
+    lab_view.choose("Stride", "2")
+    lab_view.more("true convolution").check()
+    lab_view.more("draw").check()
+    lab_view.image.focus()
+    lab.keyboard.press("5")
+    run_until(lab, "read", "(0, 0) 4.0 2 5.0 True")
+    lab_view.more("draw").uncheck()
+
+
+def test_in_jupyterlab_predictions_arrive_in_python(lab, lab_view):
+    run(lab, "predict")
+    lab.get_by_text(re.compile(r"^Output \(0, 1\) = .* = \?\.$|≈ \?\.$")).wait_for()
+    lab_view.press("6", "Enter", "Enter")
+    lab.keyboard.press("Enter")
+    assert lab_view.position == (0, 2)
+    lab.keyboard.type("5")
+    lab.keyboard.press("Enter")
+    assert lab_view.verdict == "\u2717 1 off: expected 6, you typed 5."
+    run_until(lab, "score", "((0, 0, 1, 6), (0, 0, 2, 5)) 1 2")
+
+
+def test_in_jupyterlab_a_teacher_plays_pauses_and_resets(lab, lab_view):
+    run(lab, "predict")
+    run(lab, "play")
+    lab_view.button("Pause").wait_for()
+    lab.get_by_text(re.compile(r"^Output \(0, 1\) = ")).wait_for()
+    assert run(lab, "pause") == "False"
+    lab_view.button("Play").wait_for()
+    assert lab_view.values(lab_view.kernel)[0].tolist() == [-1, 0, 1]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import open_chromium, open_page
+from conftest import need
 from site_notebooks import code, markdown, notebook, shown, stream, write
 
 from course_lib.commands.site import main
@@ -132,6 +134,21 @@ def test_pictures_beside_and_attached_are_inlined(tmp_path):
 def test_the_lecturers_notes_stay_out(tmp_path):
     notes = markdown("Ask them first.", metadata={"slideshow": {"slide_type": "notes"}})
     assert "Ask them" not in build(tmp_path, TITLE, notes).text
+
+
+def test_the_hint_how_to_make_the_page_is_not_on_it(tmp_path):
+    hint = "This lesson as a page, with the widgets alive: `python3 -m course_lib site`."
+    page = build(tmp_path, TITLE, markdown(f"About 5 minutes. {hint} Then `go` on."))
+    assert "About 5 minutes. Then go on." in page.text and "as a page" not in page.text
+    assert all("as a page" in path.read_text(encoding="utf-8") for path in LESSONS)
+
+
+def test_a_picture_that_a_control_changes_says_so(tmp_path):
+    still = shown(show_images(np.zeros((1, 1, 4, 4)), alt="A square"))
+    still["data"]["text/plain"] = "Beat: stride: <3>"
+    page = build(tmp_path, code("Beat(slider, screen)", still))
+    assert "In the notebook a control changes this picture" in page.text
+    assert "at stride: <3>." in page.text
 
 
 def test_folded_markdown_is_kept(tmp_path):
@@ -290,3 +307,25 @@ def test_every_lesson_becomes_a_page_of_moderate_size(path, tmp_path):
     text = page.read_text(encoding="utf-8")
     assert page.stat().st_size < 1_500_000
     assert "No description" not in text and "http-equiv" in text
+
+
+# ---- on paper
+
+
+def test_on_paper_widgets_are_stills_and_folded_text_is_open(tmp_path):
+    folded = markdown("<details><summary>Why?</summary>\n\nBecause it slides.\n\n</details>")
+    path = write(tmp_path, "01_a", notebook(TITLE, folded, code("w", shown(SlidingKernel()))))
+    build_site([path], tmp_path / "out")
+    address = (tmp_path / "out" / "01_a.html").as_uri()
+    with open_chromium(need("browser")) as browser, open_page(browser, address) as page:
+        widget, still = page.locator(".cnn-widget"), page.locator("img.still")
+        words = page.get_by_text("Because it slides.")
+        widget.wait_for()
+        assert still.count() == 0 and not words.is_visible()
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert still.is_visible() and not widget.is_visible() and words.is_visible()
+        assert not page.locator("nav").first.is_visible()
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        page.emulate_media(media="screen")
+        assert still.count() == 0 and widget.is_visible() and not words.is_visible()

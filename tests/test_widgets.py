@@ -47,8 +47,10 @@ def test_the_state_is_plain_python_whatever_came_in():
     w = SlidingKernel(np.ones((4, 5), np.float32), np.ones((2, 2), int), stride=np.int64(2),
                       padding=((1, np.int32(0)), (0, 1)), position=np.array([1, 1]))
     assert json.loads(json.dumps(w.state())) == {
-        "image": [[1.0] * 5] * 4, "kernel": [[1.0] * 2] * 2, "padding": [[1, 0], [0, 1]],
-        "playing": False, "position": [1, 1], "stride": 2,
+        "answers": [], "bias": None, "channel": 0, "drawing": False, "filter": 0,
+        "flipped": False, "image": [[1.0] * 5] * 4, "kernel": [[1.0] * 2] * 2,
+        "padding": [[1, 0], [0, 1]], "playing": False, "position": [1, 1], "predict": False,
+        "seed": 0, "stride": 2,
     }
 
 
@@ -65,7 +67,8 @@ def test_a_named_kernel_is_a_copy():
 
 
 WRONG = [
-    (dict(image=np.ones((1, 1, 3, 3))), r"image must have the shape \(rows, columns\).*x\[0, 0\]"),
+    (dict(image=np.ones((1, 1, 3, 3))), r"image must have the shape \(rows, columns\) or "
+     r"\(channels, rows, columns\).*x\[0, 0\]"),
     (dict(image=np.ones((65, 3))), r"each 1 to 64, got \(65, 3\)"),
     (dict(image=[[]]), r"each 1 to 64, got \(1, 0\)"),
     (dict(image=[[1, 2], [3]]), r"image must be a 2-D array of numbers, got \[\[1, 2\], \[3\]\]"),
@@ -82,6 +85,20 @@ WRONG = [
     (dict(position=(0, -1)), r"column 0 to 1, got \(0, -1\)"),
     (dict(position=(0.0, 1)), r"got \(0.0, 1\)"),
     (dict(position=3), "position must be .*got 3"),
+    (dict(image=np.ones((17, 3, 3))), r"channels and filters 1 to 16, rows .*got \(17, 3, 3\)"),
+    (dict(kernel=np.ones((2, 2, 2))), r"kernel must have the shape \(KH, KW\), \(1, KH, KW\) or "
+     r"\(F, 1, KH, KW\) for an image with 1 channel, got \(2, 2, 2\)"),
+    (dict(kernel=np.ones((1, 1, 1, 1, 1))), r"\(F, C, KH, KW\), .*got \(1, 1, 1, 1, 1\)"),
+    (dict(bias=[1, 2]), r"bias must be None, a number or 1 numbers, one a filter, got \[1.*2"),
+    (dict(bias="one"), "bias must be None, a number or a number for each filter, got 'one'"),
+    (dict(bias=np.nan), "bias must be None, a number .*got nan"),
+    (dict(filter=1), "filter must be a whole number from 0 to 0, got 1"),
+    (dict(channel=-1), "channel must be a whole number from 0 to 0, got -1"),
+    (dict(seed=0.5), "seed must be a whole number from 0 to 2147483647, got 0.5"),
+    (dict(answers=[(0, 2, 0, 1)]), r"answers must be a list of \(filter, row, column, number or "
+     r"None\), each inside \(1, 2, 2\), got \[\(0, 2, 0, 1\)\]"),
+    (dict(answers=[(0, 0, 0, "9")]), "answers must be a list of"),
+    (dict(answers=3), "answers must be a list of"),
 ]
 
 
@@ -132,6 +149,119 @@ def test_play_and_pause_are_one_synchronised_trait():
     assert w.playing and w.state()["playing"]
     w.pause()
     assert not w.playing
+
+
+# ---- channels, filters, bias, the turned kernel
+
+
+def by_loops(x, weight, bias, turned):
+    """y[f, i, j] straight from the definition; a true convolution counts its kernel backwards."""
+    (F, C, KH, KW), (OH, OW) = weight.shape, np.array(x.shape[1:]) - weight.shape[2:] + 1
+    y = np.zeros((F, OH, OW))
+    for f, i, j, c, u, v in np.ndindex(F, OH, OW, C, KH, KW):
+        pixel = x[c, i + (KH - 1 - u if turned else u), j + (KW - 1 - v if turned else v)]
+        y[f, i, j] += weight[f, c, u, v] * pixel
+    return y + np.reshape(bias, (-1, 1, 1))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_output_of_a_whole_layer(rng, turned):
+    x, weight, bias = rng.normal(size=(3, 5, 6)), rng.normal(size=(4, 3, 2, 3)), rng.normal(size=4)
+    w = SlidingKernel(x, weight, bias=bias, flipped=turned)
+    expected = by_loops(x, weight, bias, turned)
+    assert np.allclose(w.output(), expected)
+    with w.hold_trait_notifications():
+        w.kernel, w.bias = weight[1], None
+    assert np.allclose(w.output(), expected[1] - bias[1]), "(C, KH, KW) is one filter"
+    w.kernel, w.bias = weight[1, 0], 2
+    same = np.repeat(weight[1:2, :1], 3, axis=1)
+    assert np.allclose(w.output(), by_loops(x, same, 2, turned)[0]), "one kernel, every channel"
+
+
+def test_the_sheets_in_view_stay_inside_the_stack():
+    w = SlidingKernel(np.ones((3, 4, 4)), np.ones((2, 3, 2, 2)), filter=1, channel=2)
+    assert (w.filter, w.channel) == (1, 2)
+    w.kernel = np.ones((3, 2, 2))
+    assert (w.filter, w.channel) == (0, 2)
+    w.kernel = "identity"
+    w.image = np.ones((2, 4, 4))
+    assert w.channel == 1 and w.output().shape == (2, 2)
+
+
+def test_image_and_kernel_change_together_where_they_must():
+    w = SlidingKernel(np.ones((2, 4, 4)), np.ones((2, 3, 3)))
+    with w.hold_trait_notifications():
+        w.image, w.kernel = np.ones((5, 5)), np.ones((2, 2))
+    assert w.output().tolist() == [[4.0] * 4] * 4
+
+
+def test_a_layer_keeps_its_state_and_says_what_it_is():
+    w = SlidingKernel(np.ones((2, 4, 5)), np.ones((3, 2, 2, 2)), bias=[1, 2, 3], flipped=True,
+                      filter=2, channel=1, position=(2, 3))
+    assert repr(w) == (
+        "SlidingKernel: image 2×4×5, kernel 3×2×2×2, bias [1.0, 2.0, 3.0], turned by 180°, "
+        "stride 1, padding 0 -> output 3×3×4; output (2, 2, 3) = 11")
+    state = json.loads(json.dumps(w.state()))
+    assert state.pop("playing") is False
+    again = SlidingKernel(state.pop("image"), state.pop("kernel"), **state)
+    assert again.state() == w.state() and np.array_equal(again.output(), w.output())
+
+
+def test_the_still_shows_the_sheet_in_view_and_says_the_rest():
+    image, kernel = np.zeros((2, 3, 3)), np.arange(16).reshape(2, 2, 2, 2)
+    image[1] = [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    w = SlidingKernel(image, kernel, bias=5, filter=1, channel=1, flipped=True)
+    alt = w.still().alt
+    assert "1·15 + 0·14 + 0·13 + 0·12 = 15" in alt, "the last kernel, turned"
+    assert "turned by 180°" in alt
+    assert alt.endswith("channel 1 of 2, filter 1 of 2: with the other channels and the bias the "
+                        "output is 20.")
+    title = w.still().figure.get_suptitle().replace("\n", " ")
+    assert title == "Output row 0, column 0, filter 1, channel 1, kernel turned by 180°"
+    assert "turned" not in make().still().alt and "channel" not in make().still().alt
+
+
+# ---- predictions, reset
+
+
+def test_answers_are_counted_to_the_decimals_that_are_shown():
+    w = make(predict=True, answers=[(0, 0, 0, 13), (0, 0, 1, 4.004), (0, 1, 0, 9.006),
+                                    (0, 1, 1, None)])
+    assert w.score() == (2, 3)
+    assert make().score() == (0, 0)
+
+
+@pytest.mark.parametrize("change", [
+    dict(image=np.ones((3, 3))), dict(kernel=[[1]]), dict(bias=1), dict(stride=2),
+    dict(padding=1), dict(flipped=True),
+])
+def test_answers_are_forgotten_when_the_outputs_change(change):
+    w = make(predict=True, answers=[(0, 0, 0, 13)])
+    w.position = (1, 1)
+    assert w.score() == (1, 1)
+    for name, value in change.items():
+        setattr(w, name, value)
+    assert w.answers == () and w.score() == (0, 0)
+
+
+def test_the_text_of_a_prediction_does_not_tell_it():
+    w = make(predict=True, position=(1, 0))
+    assert repr(w).endswith("output (1, 0) = ?")
+    w.answers = [(0, 1, 0, 8)]
+    assert repr(w).endswith("output (1, 0) = 9")
+
+
+def test_reset_goes_back_to_the_beginning():
+    w = make(position=(1, 1), bias=2)
+    before = w.state()
+    w.kernel, w.stride, w.padding, w.flipped, w.bias = "blur", 2, "same", True, None
+    w.image = np.ones((2, 5, 5))
+    w.position, w.channel, w.seed = (2, 1), 1, 7
+    w.answers = [(0, 0, 0, 1)]
+    w.predict = True
+    w.play()
+    w.reset()
+    assert w.state() == {**before, "predict": True}
 
 
 def test_unknown_arguments_are_refused():

@@ -18,6 +18,7 @@ from course_lib.shapes import ShapeError
 STATIC = Path(__file__).parent / "static"
 WIDGET_MIMETYPE = "application/vnd.course.widget+json"
 LARGEST = 64  # rows or columns of one grid: more cells than that are too small to see
+MOST_LAYERS = 16  # channels or filters: more sheets than that are too many to pick from
 
 KERNELS = {
     "vertical edge": [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]],
@@ -49,22 +50,34 @@ def module_source(name: str) -> str:
 
 
 class Matrix(traitlets.TraitType):
-    """A trait that turns a 2-D array (or, for kernels, a name in KERNELS) into nested lists."""
+    """A trait that turns an array (or, for kernels, a name in KERNELS) into nested lists.
+
+    axes: the shapes that are allowed, by the names of their axes; the last two are at most 64.
+    """
+
+    def __init__(self, *axes, **options):
+        super().__init__(**options)
+        self.axes = axes or ("(rows, columns)",)
 
     def validate(self, widget, value):
         who = f"{type(widget).__name__}: {self.name}"
         if isinstance(value, str):
             return [list(row) for row in named_kernel(value, who)]
+        allowed = [names.count(",") + 1 for names in self.axes]
         try:
             array = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             raise WidgetError(
-                f"{who} must be a 2-D array of numbers, got {value!r:.80}."
+                f"{who} must be a {allowed[0]}-D array of numbers, got {value!r:.80}."
             ) from None
-        if array.ndim != 2 or not 1 <= min(array.shape) <= max(array.shape) <= LARGEST:
+        limits = [MOST_LAYERS] * (array.ndim - 2) + [LARGEST] * 2
+        fits = [1 <= size <= limit for size, limit in zip(array.shape, limits)]
+        if array.ndim not in allowed or not all(fits):
+            layers = f"channels and filters 1 to {MOST_LAYERS}, " * (len(allowed) > 1)
             raise WidgetError(
-                f"{who} must have the shape (rows, columns), each 1 to {LARGEST}, got "
-                f"{array.shape}; one channel of one image of a batch is x[0, 0]."
+                f"{who} must have the shape {' or '.join(self.axes)}, {layers}rows and columns "
+                f"each 1 to {LARGEST}, got {array.shape}; one channel of one image of a batch is "
+                "x[0, 0]."
             )
         if not np.isfinite(array).all():
             raise WidgetError(f"{who} must hold finite numbers, got NaN or infinity.")

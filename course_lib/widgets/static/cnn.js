@@ -156,3 +156,8 @@ export function movedCells(before, after, [down, right]) {
   const both = pairs.filter(([, found]) => found !== undefined);
   return [both.filter(([value, found]) => isEqual(value, found)).length, both.length];
 }
+
+// A kernel (KH, KW) turned by 180 degrees: sliding it is the true convolution.
+export function turn(kernel) {
+  return kernel.map((row) => [...row].reverse()).reverse();
+}

@@ -44,6 +44,7 @@ export function parseNumber(text) {
 const RED_BLUE = [[5, 48, 97], [33, 102, 172], [67, 147, 195], [146, 197, 222], [209, 229, 240],
   [247, 247, 247], [253, 219, 199], [244, 165, 130], [214, 96, 77], [178, 24, 43], [103, 0, 31]];
 const GREY = [[0, 0, 0], [255, 255, 255]];
+const HIDDEN = ["var(--cnn-button)", "var(--cnn-ink)"]; // paper and ink of a question mark
 
 function colourAt(scale, fraction) {
   const place = Math.min(1, Math.max(0, fraction)) * (scale.length - 1);
@@ -90,8 +91,9 @@ export class NumberGrid {
     this.shape = [0, 0];
   }
 
-  // Draw `values`; cells outside `inner` ({row, column, rows, columns}) are padding.
-  draw(values, inner = null) {
+  // Draw `values`; cells outside `inner` ({row, column, rows, columns}) are padding, and where
+  // `isHidden(row, column)` stands a question mark.
+  draw(values, inner = null, isHidden = () => false) {
     const [rows, columns] = [values.length, values[0].length];
     if (rows !== this.shape[0] || columns !== this.shape[1]) this.build(rows, columns);
     const flat = values.flat();
@@ -102,7 +104,8 @@ export class NumberGrid {
       const isBorder = inner !== null && !contains(inner, i, j);
       const text = isBorder ? "0" : formatNumber(value, digits);
       widest = Math.max(widest, widthOf(text));
-      this.drawCell(i, j, text, scale(value), isBorder);
+      if (isHidden(i, j)) this.drawCell(i, j, "?", HIDDEN, false);
+      else this.drawCell(i, j, text, scale(value), isBorder);
     }));
     this.body.style.setProperty("--text", Math.min(0.42, 0.84 / widest).toFixed(3));
     const size = inner ? [inner.rows, inner.columns] : [rows, columns];
@@ -195,6 +198,45 @@ export class Choice {
       value: JSON.stringify(value), text, disabled: !possible(value),
     })));
     this.select.value = chosen;
+  }
+}
+
+// A labelled box to tick.
+export class Switch {
+  constructor(label, onChange) {
+    this.input = element("input", { type: "checkbox" });
+    this.node = element("label", { class: "cnn-switch" }, [this.input, label]);
+    this.input.addEventListener("change", () => onChange(this.input.checked));
+  }
+
+  draw(isOn) {
+    this.input.checked = isOn;
+  }
+}
+
+// One of `count` numbered sheets: radio buttons, so that arrows and screen readers know them.
+export class Tabs {
+  constructor(label, onChange) {
+    madeGrids += 1;
+    Object.assign(this, { label, onChange, name: `cnn-tabs-${madeGrids}`, inputs: [] });
+    this.node = element("div", { class: "cnn-tabs", role: "radiogroup", "aria-label": label });
+  }
+
+  draw(count, current) {
+    this.node.hidden = count === 1;
+    if (count !== this.inputs.length) this.build(count);
+    this.inputs.forEach((input, k) => { input.checked = k === current; });
+  }
+
+  build(count) {
+    this.inputs = Array.from({ length: count }, (_, k) => {
+      const input = element("input", { type: "radio", name: this.name });
+      input.setAttribute("aria-label", `${this.label} ${k}`);
+      input.addEventListener("change", () => this.onChange(k));
+      return input;
+    });
+    this.node.replaceChildren(`${this.label} `, ...this.inputs.map((input, k) =>
+      element("label", { class: "cnn-tab" }, [input, String(k)])));
   }
 }
 

@@ -38,7 +38,9 @@ async function start(place) {
   await view.initialize?.({ model });
   const still = place.querySelector("img");
   await view.render({ model, el: place });
-  still?.remove(); // shown only until the widget is there, and where scripts are off
+  still?.remove(); // shown only until the widget is there, where scripts are off, and on paper
+  addEventListener("beforeprint", () => still && place.prepend(still));
+  addEventListener("afterprint", () => still?.remove());
 }
 
-document.querySelectorAll(".course-widget").forEach(start);
+const started = Promise.all([...document.querySelectorAll(".course-widget")].map(start));
