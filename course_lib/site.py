@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from course_lib.notebooks import cell_source, code_hash, joined, read_notebook
-from course_lib.widgets import WIDGET_MIMETYPE, module_source, static_text
+from course_lib.widgets import WIDGET_MIMETYPE, module_source, static_text, style_source
 
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
@@ -153,7 +153,7 @@ def lesson_page(lesson: Lesson, before, after, addresses: set[str]) -> str:
             parts.append(code_html(cell, where, modules, lesson.path.parent, addresses))
     steps = navigation(before, after)
     return PAGE.format(
-        policy=POLICY, title=html.escape(plain_text(lesson.title)), style=style(),
+        policy=POLICY, title=html.escape(plain_text(lesson.title)), style=style(*modules),
         navigation_above=steps.format("Lessons"), navigation_below=steps.format("Lessons, below"),
         body="\n".join(parts), scripts=scripts(modules),
     )
@@ -202,8 +202,8 @@ def plain_text(markdown: str) -> str:
     return re.sub(r"[`*$]", "", markdown)
 
 
-def style() -> str:
-    return static_text("page.css") + static_text("course.css")
+def style(*modules: str) -> str:
+    return static_text("page.css") + style_source(*modules)
 
 
 def scripts(modules: list[str]) -> str:

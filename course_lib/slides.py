@@ -16,7 +16,7 @@ from course_lib.site import (
     POLICY, Lesson, SiteError, markdown_html, output_html, plain_text, read_lesson, slide_type,
     source_html, views,
 )
-from course_lib.widgets import WIDGET_MIMETYPE, static_text
+from course_lib.widgets import WIDGET_MIMETYPE, static_text, style_source
 
 TYPES = ("slide", "subslide", "fragment", "-", "skip", "notes")
 
@@ -99,7 +99,8 @@ def deck_page(lesson: Lesson) -> str:
     for column in read_slides(lesson):
         screens = [slide_html(slide, lesson, modules) for slide in column]
         columns.append("<section>\n" + "\n".join(screens) + "\n</section>")
-    style = "".join(map(static_text, ("reveal/reveal.css", "page.css", "course.css", "deck.css")))
+    style = "".join([*map(static_text, ("reveal/reveal.css", "page.css")), style_source(*modules),
+                     static_text("deck.css")])
     return DECK.format(
         policy=POLICY, title=html.escape(plain_text(lesson.title)) + ": slides", style=style,
         slides="\n".join(columns), scripts=scripts(modules),

@@ -45,7 +45,7 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "fast": LEARNING,
     "fused": LEARNING | {"fast"},
     "workers": LEARNING | {"fast", "fused"},
-    "widgets": OPERATIONS | {"plots", "widgets"},
+    "widgets": NETWORK | {"config", "gradcheck", "plots", "train", "widgets"},
     "check": ALL | {"check"},
     "commands": ALL | {"check", "widgets", "commands"},
 }

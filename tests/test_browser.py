@@ -857,6 +857,7 @@ LAB_CELLS = {
     "move": "w.position = (2, 3)",
     "predict": "w.kernel = 'blur'\nw.predict = True\nw.position = (0, 1)",
     "play": "w.predict = False\nw.reset()\nw.play()",
+    "layers": "SlidingKernel([[[1, 2], [3, 4]]] * 2, [[[[1]]] * 2] * 3)",
     "pause": "w.pause()\nprint(w.playing)",
 }
 RUN_CELL = """async (index) => {
@@ -937,6 +938,19 @@ def test_in_jupyterlab_predictions_arrive_in_python(lab, lab_view):
     lab.keyboard.press("Enter")
     assert lab_view.verdict == "\u2717 1 off: expected 6, you typed 5."
     run_until(lab, "score", "((0, 0, 1, 6), (0, 0, 2, 5)) 1 2")
+
+
+def test_in_jupyterlab_two_widgets_do_not_mix(lab, lab_view):
+    run(lab, "layers")
+    run(lab, "layers")
+    tabs = lab.get_by_role("radio", name="Filter 2")
+    tabs.wait_for()
+    tabs.click()
+    run(lab, "make")
+    View(lab)
+    assert tabs.is_checked() and lab.get_by_role("radio", checked=True).count() == 2
+    ids = lab.locator(".cnn-widget [id]").evaluate_all("nodes => nodes.map((node) => node.id)")
+    assert len(set(ids)) == len(ids) > 0, "a name that is used twice points to the wrong widget"
 
 
 def test_in_jupyterlab_a_teacher_plays_pauses_and_resets(lab, lab_view):

@@ -1,10 +1,11 @@
 """Widgets that compute in the browser: they live in a notebook and on a page without a kernel.
 
-May import the operations, shapes and plots, never the layers; the only home of anywidget.
+May import networks, training, checks and plots; the only home of anywidget.
 """
 
 from course_lib.widgets.base import (
     KERNELS, WIDGET_MIMETYPE, WidgetError, module_source, static_text,
+    style_source,
 )
 from course_lib.widgets.beat import Beat
 from course_lib.widgets.padding_stride import PaddingStride
@@ -13,5 +14,5 @@ from course_lib.widgets.sliding_kernel import SlidingKernel
 
 __all__ = [
     "KERNELS", "WIDGET_MIMETYPE", "Beat", "PaddingStride", "PoolingWindow", "SlidingKernel",
-    "WidgetError", "module_source", "static_text",
+    "WidgetError", "module_source", "static_text", "style_source",
 ]

@@ -37,8 +37,17 @@ def static_text(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
+# Parts that only some views need; each is put between grid.js and the view.
+PARTS = {
+    "draw_digit": ("network",),
+    "gradient_flow": ("gradient",),
+    "step_size": ("chart",),
+    "training_player": ("chart",),
+}
+
+
 def module_source(name: str) -> str:
-    """Return one view as a whole ES module: the kernels, cnn.js, grid.js, then the view itself.
+    """Return one view as a whole ES module: the kernels, cnn.js, grid.js, its PARTS, the view.
 
     >>> module_source("sliding_kernel").splitlines()[0][:23]
     'export const KERNELS = '
@@ -46,7 +55,14 @@ def module_source(name: str) -> str:
     if not name.isidentifier() or not (STATIC / f"{name}.js").is_file():
         raise ValueError(f"module_source: expected the name of a view in static/, got {name!r}.")
     kernels = f"export const KERNELS = {json.dumps(KERNELS)};\n"
-    return kernels + "\n".join(static_text(f"{part}.js") for part in ("cnn", "grid", name))
+    parts = ("cnn", "grid", *PARTS.get(name, ()), name)
+    return kernels + "\n".join(static_text(f"{part}.js") for part in parts)
+
+
+def style_source(*names: str) -> str:
+    """Return the looks of these views: course.css, which all share, then each one's own sheet."""
+    own = [f"{name}.css" for name in dict.fromkeys(names) if (STATIC / f"{name}.css").is_file()]
+    return "".join(map(static_text, ("course.css", *own)))
 
 
 class Matrix(traitlets.TraitType):

@@ -7,7 +7,7 @@ import traitlets
 
 from course_lib.plots import Picture, draw_padding_stride
 from course_lib.shapes import ShapeError, Windows, as_pair, resolve_windows
-from course_lib.widgets.base import LARGEST, WidgetError, module_source, plain, static_text
+from course_lib.widgets.base import LARGEST, WidgetError, module_source, plain, style_source
 from course_lib.widgets.walk import WalkingWidget
 
 
@@ -30,7 +30,7 @@ class PaddingStride(WalkingWidget):
     module = "padding_stride"
     shaping = ("size", "kernel_size", "stride", "padding")
     _esm = module_source("padding_stride")
-    _css = static_text("course.css")
+    _css = style_source("padding_stride")
 
     size = traitlets.Any((7, 8)).tag(sync=True)
     kernel_size = traitlets.Any((3, 3)).tag(sync=True)

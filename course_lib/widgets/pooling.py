@@ -12,7 +12,7 @@ from course_lib.plots import Picture, draw_pooling
 from course_lib.pool import avg_pool2d, max_pool2d
 from course_lib.shapes import ShapeError, Windows, as_pair, resolve_windows
 from course_lib.widgets.base import (
-    KERNELS, Matrix, WidgetError, module_source, plain, static_text,
+    KERNELS, Matrix, WidgetError, module_source, plain, style_source,
 )
 from course_lib.widgets.walk import WalkingWidget
 
@@ -51,7 +51,7 @@ class PoolingWindow(WalkingWidget):
     module = "pooling"
     shaping = ("image", "kernel_size", "stride")
     _esm = module_source("pooling")
-    _css = static_text("course.css")
+    _css = style_source("pooling")
 
     image = Matrix().tag(sync=True)
     kind = traitlets.Any("max").tag(sync=True)

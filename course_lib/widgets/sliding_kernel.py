@@ -8,7 +8,7 @@ import traitlets
 from course_lib.conv import conv2d
 from course_lib.plots import Picture, draw_sliding_kernel
 from course_lib.shapes import ShapeError, Windows, resolve_windows
-from course_lib.widgets.base import Matrix, WidgetError, module_source, plain, static_text
+from course_lib.widgets.base import Matrix, WidgetError, module_source, plain, style_source
 from course_lib.widgets.walk import WalkingWidget
 
 SQUARE = [[0, 0, 0, 0, 0, 0], [0, 9, 9, 9, 9, 0], [0, 9, 9, 9, 9, 0],
@@ -58,7 +58,7 @@ class SlidingKernel(WalkingWidget):
     module = "sliding_kernel"
     shaping = ("image", "kernel", "bias", "stride", "padding")
     _esm = module_source("sliding_kernel")
-    _css = static_text("course.css")
+    _css = style_source("sliding_kernel")
 
     image = Matrix("(rows, columns)", "(channels, rows, columns)").tag(sync=True)
     kernel = Matrix("(KH, KW)", "(C, KH, KW)", "(F, C, KH, KW)").tag(sync=True)

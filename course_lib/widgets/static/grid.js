@@ -1,7 +1,8 @@
 // Drawing for the widgets: grids of numbers, colours, short decimals, small controls, the walk.
 // Put between cnn.js and a view; knows nothing of convolution. The looks live in course.css.
 
-let madeGrids = 0; // makes element ids unique on a page
+let madeGrids = 0; // makes element ids unique on a page,
+const COPY = Math.random().toString(36).slice(2, 10); // though JupyterLab loads a copy a widget
 
 export function element(tag, attributes = {}, children = []) {
   const node = document.createElement(tag);
@@ -81,7 +82,7 @@ export function colourScale(values, signed) {
 export class NumberGrid {
   constructor({ label, signed = false, role = "table", edit = null }) {
     madeGrids += 1;
-    Object.assign(this, { label, signed, role, edit, id: `cnn-grid-${madeGrids}` });
+    Object.assign(this, { label, signed, role, edit, id: `cnn-grid-${COPY}-${madeGrids}` });
     this.title = element("div", { class: "cnn-title", id: `${this.id}-title` });
     this.body = element("div", {
       class: "cnn-grid", role, "aria-labelledby": `${this.id}-title`, id: this.id,
@@ -218,7 +219,7 @@ export class Switch {
 export class Tabs {
   constructor(label, onChange) {
     madeGrids += 1;
-    Object.assign(this, { label, onChange, name: `cnn-tabs-${madeGrids}`, inputs: [] });
+    Object.assign(this, { label, onChange, name: `cnn-tabs-${COPY}-${madeGrids}`, inputs: [] });
     this.node = element("div", { class: "cnn-tabs", role: "radiogroup", "aria-label": label });
   }
 

@@ -336,7 +336,7 @@ class Brush {
     const { x, f, c } = layerOf(this.model);
     if (x[c][i][j] === value) return;
     const sheet = withCell(x[c], i, j, value);
-    this.set({ image: withSheet(nested(this.model.get("image"), 2), f, c, sheet) });
+    this.set({ image: withSheet(this.model.get("image"), f, c, sheet) });
   }
 
   // The pixel under the pointer, or null on padding and outside.
