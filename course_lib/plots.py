@@ -1,6 +1,6 @@
 """Every figure of the course: arrays in, a Picture(figure, alt) out, nothing shown or registered.
 
-The only module that imports matplotlib, and the only home of colours; of the course it imports
+With stills, the only home of matplotlib, and the only one of colours; of the course it imports
 conv and shapes. Figures are laid out in inches for a page `WIDTH` inches wide, on white.
 """
 
@@ -91,7 +91,7 @@ class Picture:
 # ---------------------------------------------------------------- images, kernels, feature maps
 
 
-def _in_our_look(draw):
+def in_our_look(draw):
     """Draw with the course's fonts and colours, whatever the reader's own matplotlib settings."""
 
     @functools.wraps(draw)
@@ -102,7 +102,7 @@ def _in_our_look(draw):
     return wrapper
 
 
-@_in_our_look
+@in_our_look
 def show_images(images, captions: Sequence[str] | None = None, *, title: str | None = None,
                 columns: int | None = None, limits: tuple[float, float] | None = None,
                 alt: str | None = None) -> Picture:
@@ -123,11 +123,11 @@ def show_images(images, captions: Sequence[str] | None = None, *, title: str | N
     alt = alt or f"{_count(len(images), 'image')}, {_sizes(images)}" + _listed(captions)
     title = _count(len(images), "image") if title is None else title
     figure, axes = _grid(images, captions, title, columns)
-    _greys(axes, images, limits)
+    draw_greys(axes, images, limits)
     return Picture(figure, alt)
 
 
-@_in_our_look
+@in_our_look
 def show_kernels(kernels, captions: Sequence[str] | None = None, *, title: str | None = None,
                  alt: str | None = None) -> Picture:
     """Show kernels on one scale centred on 0: blue negative, white 0, red positive.
@@ -156,7 +156,7 @@ def show_kernels(kernels, captions: Sequence[str] | None = None, *, title: str |
                                   "blue is negative, red is positive.")
 
 
-@_in_our_look
+@in_our_look
 def show_feature_maps(maps, captions: Sequence[str] | None = None, *, title: str | None = None,
                       alt: str | None = None) -> Picture:
     """Show the feature maps of one image on one scale, so that weak maps look weak.
@@ -190,7 +190,7 @@ def show_feature_maps(maps, captions: Sequence[str] | None = None, *, title: str
 # ---------------------------------------------------------------------------- right and wrong
 
 
-@_in_our_look
+@in_our_look
 def show_predictions(images, labels, predicted, *, class_names: Sequence[str] | None = None,
                      title: str | None = None, alt: str | None = None) -> Picture:
     """Show what a network says: ✓ and a thin green frame where right, ✗ and a thick one where not.
@@ -208,7 +208,7 @@ def show_predictions(images, labels, predicted, *, class_names: Sequence[str] | 
     wrong = [f"image {i} is {truth[i]}, read as {answers[i]}" for i in np.flatnonzero(~right)]
     found = f"{right.sum()} right (✓) and {len(wrong)} wrong (✗)"
     figure, axes = _grid(images, captions, found if title is None else title)
-    _greys(axes, images)
+    draw_greys(axes, images)
     for ax, ok in zip(axes, right):
         ax.title.set_color(GREEN if ok else VERMILLION)
         ax.spines[:].set(color=GREEN if ok else VERMILLION, linewidth=1.5 if ok else 3.5)
@@ -217,7 +217,7 @@ def show_predictions(images, labels, predicted, *, class_names: Sequence[str] | 
                    + (": " + "; ".join(wrong[:5]) + more if wrong else "") + ".")
 
 
-@_in_our_look
+@in_our_look
 def show_errors(images, labels, predicted, probabilities=None, *, limit: int = 20,
                 class_names: Sequence[str] | None = None, title: str | None = None,
                 alt: str | None = None) -> Picture:
@@ -240,22 +240,22 @@ def show_errors(images, labels, predicted, probabilities=None, *, limit: int = 2
     said = f"{len(wrong)} of {_count(len(images), 'image')} read wrongly"
     title = said if title is None else title
     if not len(wrong):
-        return Picture(_headed(3.2, 0.0, title)[0], alt or f"{said}.")
+        return Picture(headed(3.2, 0.0, title)[0], alt or f"{said}.")
     shown = wrong[:limit]
     truth = _names(labels[shown], class_names, who)
     answers = _names(predicted[shown], class_names, who)
-    chances = [""] * len(shown) if sure is None else [_percent(sure[i]) for i in shown]
+    chances = [""] * len(shown) if sure is None else [percent(sure[i]) for i in shown]
     chosen = _image_list([np.asarray(images[i]) for i in shown], who)
     captions = [f"{t} read as {p}\n" + (f"{chance}\n" if chance else "") + f"no. {i}"
                 for t, p, i, chance in zip(truth, answers, shown, chances)]
     figure, axes = _grid(chosen, captions, title)
-    _greys(axes, chosen)
+    draw_greys(axes, chosen)
     told = [f"number {i} is {t}, read as {p}" + (f" ({chance})" if chance else "")
             for i, t, p, chance in zip(shown, truth, answers, chances)][:3]
     return Picture(figure, alt or f"{said}: {'; '.join(told)}{'; …' if len(wrong) > 3 else '.'}")
 
 
-@_in_our_look
+@in_our_look
 def show_confusion(confusion, class_names: Sequence[str] | None = None, *,
                    title: str | None = None, alt: str | None = None) -> Picture:
     """Show a confusion matrix: rows are the true classes, columns what was read; counts in cells.
@@ -278,12 +278,12 @@ def show_confusion(confusion, class_names: Sequence[str] | None = None, *,
     names = _names(range(K), class_names, who)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(3.4, 0.1 * max(map(len, names)) * K, 0.5 * K)
-    figure = _figure(side + 0.8, side + 1.0, True)
+    figure = new_figure(side + 0.8, side + 1.0, True)
     ax = figure.add_subplot(xlabel="read as", ylabel="true class")
     ax.set(xticks=range(K), xticklabels=names, yticks=range(K), yticklabels=names)
-    _numbers(ax, share**0.4, SHARE, (0, 1), 1.0, [f"{n:,}" for n in counts.flat])
+    draw_numbers(ax, share**0.4, SHARE, (0, 1), 1.0, [f"{n:,}" for n in counts.flat])
     right = np.trace(counts) / counts.sum()
-    said = f"{_percent(right)} on the diagonal"
+    said = f"{percent(right)} on the diagonal"
     figure.suptitle(f"{counts.sum():,} images, {said}" if title is None else title)
     wrong = counts - np.diag(np.diag(counts))
     i, j = np.unravel_index(wrong.argmax(), wrong.shape)
@@ -297,7 +297,7 @@ def show_confusion(confusion, class_names: Sequence[str] | None = None, *,
 # ------------------------------------------------------------------------------------- charts
 
 
-@_in_our_look
+@in_our_look
 def show_curves(history, *, published: Mapping | None = None, across: str = "epoch",
                 held_out: str = "validation", title: str | None = None,
                 alt: str | None = None) -> Picture:
@@ -325,11 +325,11 @@ def show_curves(history, *, published: Mapping | None = None, across: str = "epo
             sorted({key for run in runs.values() for key in run}))
     labels = list(dict.fromkeys(label for curves in panels.values() for label, *_ in curves))
     width, height = WIDTH if len(panels) == 2 else 4.4, 3.4 + 0.12 * len(labels)
-    figure = _figure(width, height, True)
+    figure = new_figure(width, height, True)
     handles, told = {}, []
     for ax, (metric, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0],
                                     panels.items()):
-        unit, words = (" (%)", _percent) if metric == "accuracy" else ("", _number)
+        unit, words = (" (%)", percent) if metric == "accuracy" else ("", short)
         ax.set(title=metric.capitalize(), xlabel=across, ylabel=metric + unit)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         ax.grid(True)
@@ -360,7 +360,7 @@ def _curves(runs, looks, lines, metric: str, across: str, held_out: str, who: st
     return found
 
 
-@_in_our_look
+@in_our_look
 def show_intervals(measured: Mapping, published: Mapping | None = None, *,
                    x_label: str = "accuracy", title: str | None = None,
                    alt: str | None = None) -> Picture:
@@ -375,7 +375,7 @@ def show_intervals(measured: Mapping, published: Mapping | None = None, *,
     kinds = {"measured": measured, "published": published or {}}
     names = list(dict.fromkeys(name for rows in kinds.values() for name in rows))
     _expect(0 < len(names) <= 30, who, "1 to 30 named values", len(names))
-    figure = _figure(WIDTH, 1.35 + 0.55 * len(names), True)
+    figure = new_figure(WIDTH, 1.35 + 0.55 * len(names), True)
     ax = figure.add_subplot(xlabel=f"{x_label} (%)")
     places, texts, told = [], [], {name: [] for name in names}
     for (kind, rows), (colour, marker, shift) in zip(
@@ -387,7 +387,7 @@ def show_intervals(measured: Mapping, published: Mapping | None = None, *,
                         color=colour, marker=marker, markersize=7, capsize=4,
                         markerfacecolor=colour if kind == "measured" else "white",
                         label=kind if not any(kind in t for t in texts) else None)
-            words = _percent(value)
+            words = percent(value)
             if high > low:
                 words += f" ({100 * low:.1f} to {100 * high:.1f})"
             places.append(y)
@@ -404,7 +404,7 @@ def show_intervals(measured: Mapping, published: Mapping | None = None, *,
     return Picture(figure, alt or f"{x_label}: {said}.")
 
 
-@_in_our_look
+@in_our_look
 def show_histogram(values, *, bins: int = 30, x_label: str = "value", title: str | None = None,
                    alt: str | None = None) -> Picture:
     """Show how values are spread: one histogram, or one for each name on a shared axis.
@@ -423,14 +423,14 @@ def show_histogram(values, *, bins: int = 30, x_label: str = "value", title: str
     edges = np.histogram_bin_edges(ends, bins)
     columns = min(3, len(named))
     rows = -(-len(named) // columns)
-    figure = _figure(4.8 if columns == 1 else WIDTH, 1.0 + (2.2 if columns == 1 else 1.7) * rows,
+    figure = new_figure(4.8 if columns == 1 else WIDTH, 1.0 + (2.2 if columns == 1 else 1.7) * rows,
                      True)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     told = []
     for ax, (name, array) in zip(axes, named.items()):
         counts, _ = np.histogram(array, edges)
         ax.stairs(counts, edges, fill=True, color=BLUE)
-        mean, deviation = _number(array.mean(dtype=float)), _number(array.std(dtype=float))
+        mean, deviation = short(array.mean(dtype=float)), short(array.std(dtype=float))
         ax.set_title(f"{name}\nmean {mean}, sd {deviation}".strip(), fontsize=SMALL)
         ax.tick_params(labelbottom=True)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -450,7 +450,7 @@ def show_histogram(values, *, bins: int = 30, x_label: str = "value", title: str
 # ------------------------------------------------------------------------------------ diagrams
 
 
-@_in_our_look
+@in_our_look
 def show_flow(layers: Sequence[tuple], *, title: str | None = None,
               alt: str | None = None) -> Picture:
     """Show a network as a flow chart, from top to bottom: a box a layer, then its output shape.
@@ -470,8 +470,8 @@ def show_flow(layers: Sequence[tuple], *, title: str | None = None,
     right = max(len(shape) for _, shape in words) * 0.1 + 0.2
     title = "The network, from input to output" if title is None else title
     width, height = max(3.2, wide + right), step * (len(rows) - 1) + box
-    figure, whole = _headed(width + 2 * MARGIN, height, title)
-    ax = _place(figure, MARGIN, MARGIN, width, height)
+    figure, whole = headed(width + 2 * MARGIN, height, title)
+    ax = place_axes(figure, MARGIN, MARGIN, width, height)
     ax.set(xlim=(0, width), ylim=(0, height))
     ax.axis("off")
     for k, (name, shape) in enumerate(words):
@@ -487,7 +487,7 @@ def show_flow(layers: Sequence[tuple], *, title: str | None = None,
     return Picture(figure, alt or f"Flow chart of {_count(len(rows), 'box', 'boxes')}: {told}.")
 
 
-@_in_our_look
+@in_our_look
 def draw_sliding_kernel(image, kernel, stride=1, padding=0, position: tuple[int, int] = (0, 0), *,
                         title: str | None = None, alt: str | None = None) -> Picture:
     """Draw one step of a convolution: image, kernel and output, the window outlined, its sum below.
@@ -516,15 +516,15 @@ def draw_sliding_kernel(image, kernel, stride=1, padding=0, position: tuple[int,
         names = (f"image {_by(image.shape)}\nwith padding",) + names[1:]
     total = _sum(window, kernel, y[i, j])
     title = f"Output row {i}, column {j}" if title is None else title
-    figure, axes, cell = _side_by_side((padded, kernel, y), names, title, total)
-    _numbers(axes[0], padded, GREY, _limits([padded]), cell)
-    _numbers(axes[1], kernel, SIGNED, _around_zero([kernel]), cell)
-    _numbers(axes[2], y, SIGNED, _around_zero([y]), cell)
+    figure, axes, cell = side_by_side((padded, kernel, y), names, title, total)
+    draw_numbers(axes[0], padded, GREY, _limits([padded]), cell)
+    draw_numbers(axes[1], kernel, SIGNED, _around_zero([kernel]), cell)
+    draw_numbers(axes[2], y, SIGNED, _around_zero([y]), cell)
     (above, _), (before, _) = where.padding
     if padded.shape != image.shape:
-        _outline(axes[0], above, before, image.shape, BLUE, "--")
-    _outline(axes[0], top, left, kernel.shape)
-    _outline(axes[2], i, j, (1, 1))
+        draw_outline(axes[0], above, before, image.shape, BLUE, "--")
+    draw_outline(axes[0], top, left, kernel.shape)
+    draw_outline(axes[2], i, j, (1, 1))
     return Picture(figure, alt or (
         f"A {_by(kernel.shape)} kernel on a {_by(image.shape)} image"
         + (f", stride {_by(where.stride)}" if where.stride != (1, 1) else "")
@@ -533,7 +533,7 @@ def draw_sliding_kernel(image, kernel, stride=1, padding=0, position: tuple[int,
     ))
 
 
-@_in_our_look
+@in_our_look
 def draw_padding_stride(size, where: Windows, visits, position: tuple[int, int] = (0, 0), *,
                         title: str | None = None, alt: str | None = None) -> Picture:
     """Draw where the windows lie: visits a cell, padding hatched, what the floor drops, sizes.
@@ -563,22 +563,22 @@ def draw_padding_stride(size, where: Windows, visits, position: tuple[int, int] 
     said = f"{parts[0]}, {parts[1]}; {parts[2]}"
     below = "; ".join(part.replace(" ", "\xa0") for part in parts)  # a line ends between them
     title = f"Window at output row {i}, column {j}" if title is None else title
-    figure, axes, cell = _side_by_side((visits, order), names, title, f"{below}.")
-    texts = [_number(visits[row, column]) if row < padded[0] - down and column < padded[1] - across
+    figure, axes, cell = side_by_side((visits, order), names, title, f"{below}.")
+    texts = [short(visits[row, column]) if row < padded[0] - down and column < padded[1] - across
              else "" for row, column in np.ndindex(*padded)]
-    _numbers(axes[0], visits, SHARE, (0, 2 * max(1, visits.max())), cell, texts)
-    _numbers(axes[1], order, SHARE, (0, 1e9), cell)
+    draw_numbers(axes[0], visits, SHARE, (0, 2 * max(1, visits.max())), cell, texts)
+    draw_numbers(axes[1], order, SHARE, (0, 1e9), cell)
     (above, _), (before, _) = where.padding
     hatch = dict(facecolor="none", hatch="////", edgecolor="#A0A0A0", linewidth=0, zorder=1.5)
     for row, column in np.ndindex(*padded):
         if not (above <= row < above + size[0] and before <= column < before + size[1]):
             axes[0].add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **hatch))
     if padded != tuple(size):
-        _outline(axes[0], above, before, size, BLUE, "--")
+        draw_outline(axes[0], above, before, size, BLUE, "--")
     _dropped(axes[0], padded[0] - down, 0, (down, padded[1]), 0)
     _dropped(axes[0], 0, padded[1] - across, (padded[0] - down, across), 90)
-    _outline(axes[0], i * where.stride[0], j * where.stride[1], where.kernel_size)
-    _outline(axes[1], i, j, (1, 1))
+    draw_outline(axes[0], i * where.stride[0], j * where.stride[1], where.kernel_size)
+    draw_outline(axes[1], i, j, (1, 1))
     return Picture(figure, alt or (
         f"A {_by(where.kernel_size)} kernel on a {_by(size)} image, stride {_by(where.stride)}"
         + (f", padded to {_by(padded)}" if padded != tuple(size) else "")
@@ -601,7 +601,7 @@ def _dropped(ax, row: int, column: int, shape, rotation: float) -> None:
             bbox=dict(facecolor="white", edgecolor="none", pad=1))
 
 
-@_in_our_look
+@in_our_look
 def draw_pooling(image, pooled, where: Windows, position: tuple[int, int] = (0, 0),
                  kind: str = "max", *, winner: tuple[int, int] | None = None, shifted=None,
                  title: str | None = None, alt: str | None = None) -> Picture:
@@ -624,25 +624,25 @@ the max of 1, 5, 2, 0 is 5.'
             f"a position inside the {_by(pooled.shape)} map", position)
     top, left = i * where.stride[0], j * where.stride[1]
     window = image[top : top + where.kernel_size[0], left : left + where.kernel_size[1]]
-    said = f"the {kind} of " + (", ".join(map(_number, window.flat)) if window.size <= 25
-                                else f"{window.size} pixels") + f" is {_number(pooled[i, j])}"
+    said = f"the {kind} of " + (", ".join(map(short, window.flat)) if window.size <= 25
+                                else f"{window.size} pixels") + f" is {short(pooled[i, j])}"
     arrays, names = [image, pooled], [f"image {_by(image.shape)}", f"{kind}\n{_by(pooled.shape)}"]
     texts = [None, None, None, None]
     if shifted is not None:
         arrays += [_finite(array, "shifted", who) for array in shifted]
         names += ["shifted", f"its\n{kind}"]
         equal = np.isclose(arrays[3], pooled, rtol=1e-9, atol=1e-9)
-        texts[3] = ["=" if same else _number(value)
+        texts[3] = ["=" if same else short(value)
                     for value, same in zip(arrays[3].flat, equal.flat)]
         said += f"; after the shift {equal.sum()} of {equal.size} pooled cells are unchanged (=)"
     title = f"Output row {i}, column {j}" if title is None else title
-    figure, axes, cell = _side_by_side(arrays, names, title, f"{said[0].upper()}{said[1:]}.")
+    figure, axes, cell = side_by_side(arrays, names, title, f"{said[0].upper()}{said[1:]}.")
     limits = _limits(arrays)
     for ax, array, words in zip(axes, arrays, texts):
-        _numbers(ax, array, GREY, limits, cell, words)
+        draw_numbers(ax, array, GREY, limits, cell, words)
     for k in range(0, len(arrays), 2):
-        _outline(axes[k], top, left, where.kernel_size)
-        _outline(axes[k + 1], i, j, (1, 1))
+        draw_outline(axes[k], top, left, where.kernel_size)
+        draw_outline(axes[k + 1], i, j, (1, 1))
     if winner is not None:
         axes[0].add_patch(Circle(winner[::-1], 0.4, fill=False, edgecolor=GREEN, linewidth=2.5,
                                  zorder=6, path_effects=[withStroke(linewidth=4.5,
@@ -656,7 +656,7 @@ the max of 1, 5, 2, 0 is 5.'
 # --------------------------------------------------------------------- how figures are laid out
 
 
-def _figure(width: float, height: float, arranged: bool = False) -> Figure:
+def new_figure(width: float, height: float, arranged: bool = False) -> Figure:
     figure = Figure((width, height), layout="constrained" if arranged else None)
     if arranged:
         figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
@@ -664,17 +664,17 @@ def _figure(width: float, height: float, arranged: bool = False) -> Figure:
     return figure
 
 
-def _headed(width: float, height: float, title: str) -> tuple[Figure, float]:
+def headed(width: float, height: float, title: str) -> tuple[Figure, float]:
     """A figure with its title above `height` inches for the rest; returns the whole height too."""
     title = textwrap.fill(title, int((width - 2 * MARGIN) / 0.108))
     lines = title.count("\n") + 1 if title else 0
     whole = height + 2 * MARGIN + 0.25 * lines
-    figure = _figure(width, whole)
+    figure = new_figure(width, whole)
     figure.suptitle(title, y=1 - MARGIN / whole, va="top")
     return figure, whole
 
 
-def _place(figure: Figure, left: float, bottom: float, width: float, height: float):
+def place_axes(figure: Figure, left: float, bottom: float, width: float, height: float):
     """Add axes at a place given in inches, without ticks."""
     across, up = figure.get_size_inches()
     ax = figure.add_axes([left / across, bottom / up, width / across, height / up])
@@ -701,22 +701,22 @@ def _grid(images, captions, title: str, columns: int | None = None, bar: float =
     caption = TEXT_LINE * max(c.count("\n") + 1 for c in captions) + 0.05 if text else 0
     used, down = columns * (wide + GAP) - GAP, rows * (high + caption + GAP) - GAP
     width = max(3.2, used + 2 * MARGIN + bar)
-    figure, whole = _headed(width, max(down, 1.2 if bar else 0), title)
+    figure, whole = headed(width, max(down, 1.2 if bar else 0), title)
     left, axes = (width - bar - used) / 2, []
     for k, words in enumerate(captions):
         row, column = divmod(k, columns)
         bottom = MARGIN + down - (row + 1) * (high + caption) - row * GAP
-        ax = _place(figure, left + column * (wide + GAP), bottom, wide, high)
+        ax = place_axes(figure, left + column * (wide + GAP), bottom, wide, high)
         ax.set_title(words, fontsize=SMALL, pad=3, linespacing=1.1)
         axes.append(ax)
     if bar:
         tall = max(min(down - caption, 2.6), 1.0)
         top = max(MARGIN + down - caption, MARGIN + tall)
-        axes.append(_place(figure, left + used + 0.2, top - tall, 0.15, tall))
+        axes.append(place_axes(figure, left + used + 0.2, top - tall, 0.15, tall))
     return figure, axes
 
 
-def _greys(axes, images, limits=None) -> None:
+def draw_greys(axes, images, limits=None) -> None:
     low, high = limits or _limits(images)
     for ax, image in zip(axes, images):
         shown = image if image.ndim == 2 else np.clip((image - low) / (high - low), 0, 1)
@@ -733,7 +733,7 @@ def _maps(maps, captions, title: str, what: str, colours: str, columns: int | No
     return figure
 
 
-def _side_by_side(arrays, names, title: str, below: str):
+def side_by_side(arrays, names, title: str, below: str):
     """Axes for grids of numbers that share one cell size, named above, a sentence below them."""
     columns = sum(array.shape[1] for array in arrays)
     between = 0.45
@@ -744,33 +744,33 @@ def _side_by_side(arrays, names, title: str, below: str):
     below = textwrap.fill(below, int((width - 2 * MARGIN) / 0.092))
     foot = 0.2 * (below.count("\n") + 1) + 0.15
     tall, head = cell * max(array.shape[0] for array in arrays), 0.4
-    figure, whole = _headed(width, tall + head + foot, title)
+    figure, whole = headed(width, tall + head + foot, title)
     figure.text(0.5, MARGIN / whole, below, ha="center", va="bottom")
     left, axes = (width - sum(widths) - between * (len(arrays) - 1)) / 2, []
     for array, name, wide in zip(arrays, names, widths):
         high = cell * array.shape[0]
-        ax = _place(figure, left, MARGIN + foot + (tall - high) / 2, wide, high)
+        ax = place_axes(figure, left, MARGIN + foot + (tall - high) / 2, wide, high)
         ax.set_title(name, fontsize=SMALL, pad=4)
         axes.append(ax)
         left += wide + between
     return figure, axes, cell
 
 
-def _numbers(ax, array, colours: str, limits, cell: float, texts: Sequence[str] | None = None):
+def draw_numbers(ax, array, colours: str, limits, cell: float, texts: Sequence[str] | None = None):
     """Draw cells, and where `cell` inches hold them, lines between and a number in each."""
     drawn = ax.imshow(array, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
     H, W = array.shape
-    texts = texts or [_number(value) for value in array.flat]
+    texts = texts or [short(value) for value in array.flat]
     if cell < max(0.2, max(map(len, texts)) * TEXT_LETTER):
         return
     ax.vlines(np.arange(1, W) - 0.5, -0.5, H - 0.5, color=RULE, linewidth=0.6)
     ax.hlines(np.arange(1, H) - 0.5, -0.5, W - 0.5, color=RULE, linewidth=0.6)
     for k, (words, value) in enumerate(zip(texts, array.flat)):
-        ink = _ink_on(drawn.to_rgba(value))
+        ink = ink_on(drawn.to_rgba(value))
         ax.text(k % W, k // W, words, ha="center", va="center", color=ink, fontsize=SMALL)
 
 
-def _outline(ax, row: int, column: int, shape, colour: str = VERMILLION, line: str = "-"):
+def draw_outline(ax, row: int, column: int, shape, colour: str = VERMILLION, line: str = "-"):
     """Outline `shape` cells from (row, column), with a white rim that shows on any colour."""
     ax.add_patch(Rectangle(
         (column - 0.5, row - 0.5), shape[1], shape[0], fill=False, edgecolor=colour,
@@ -779,7 +779,7 @@ def _outline(ax, row: int, column: int, shape, colour: str = VERMILLION, line: s
     ))
 
 
-def _ink_on(colour) -> str:
+def ink_on(colour) -> str:
     """Black or white, whichever contrasts more (WCAG's relative luminance)."""
     r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3])
     return "black" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 else "white"
@@ -910,10 +910,10 @@ def _around_zero(arrays) -> tuple[float, float]:
 
 
 def _range(arrays) -> tuple[str, str]:
-    return _number(min(map(np.min, arrays))), _number(max(map(np.max, arrays)))
+    return short(min(map(np.min, arrays))), short(max(map(np.max, arrays)))
 
 
-def _number(value) -> str:
+def short(value) -> str:
     """At most three digits after rounding, whole numbers whole: 2, -0.125, 1,200, 3.1e-05."""
     value = float(value)
     if value == round(value, 0) and abs(value) < 1e7:
@@ -921,7 +921,7 @@ def _number(value) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
-def _percent(fraction) -> str:
+def percent(fraction) -> str:
     return f"{100 * fraction:.1f} %"
 
 
@@ -947,12 +947,12 @@ def _listed(captions: Sequence[str]) -> str:
 def _sum(window, kernel, total) -> str:
     """The products under the kernel and their sum, "≈" where a number had to be rounded."""
     values = [*window.flat, *kernel.flat, total]
-    sign = "=" if all(float(_number(v).replace(",", "")) == v for v in values) else "≈"
+    sign = "=" if all(float(short(v).replace(",", "")) == v for v in values) else "≈"
     if kernel.size > 25:
-        return f"the sum of {kernel.size} products {sign} {_number(total)}"
+        return f"the sum of {kernel.size} products {sign} {short(total)}"
 
     def factor(value):
-        return f"({_number(value)})" if value < 0 else _number(value)
+        return f"({short(value)})" if value < 0 else short(value)
 
     products = (f"{factor(a)}·{factor(b)}" for a, b in zip(window.flat, kernel.flat))
-    return f"{' + '.join(products)} {sign} {_number(total)}"
+    return f"{' + '.join(products)} {sign} {short(total)}"

@@ -38,6 +38,7 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "train": LEARNING,  # and `fast`, inside a function
     "gradcheck": NETWORK,
     "plots": {"shapes", "conv"},
+    "stills": {"shapes", "conv", "pool", "plots", "stills"},
     "notebooks": set(),
     "lesson": set(),
     "site": {"notebooks", "widgets"},
@@ -45,12 +46,12 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "fast": LEARNING,
     "fused": LEARNING | {"fast"},
     "workers": LEARNING | {"fast", "fused"},
-    "widgets": NETWORK | {"config", "gradcheck", "plots", "train", "widgets"},
+    "widgets": NETWORK | {"config", "gradcheck", "plots", "stills", "train", "widgets"},
     "check": ALL | {"check"},
     "commands": ALL | {"check", "widgets", "commands"},
 }
 LAZY = {("train", "fast"), ("train", "workers"), ("fast", "fused")}  # only inside a function
-ONLY_IN = {"matplotlib": {"plots"}, "anywidget": {"widgets"}, "numba": {"fused"}}
+ONLY_IN = {"matplotlib": {"plots", "stills"}, "anywidget": {"widgets"}, "numba": {"fused"}}
 
 
 def place(path):

@@ -339,7 +339,7 @@ def test_confusion_writes_each_count_in_its_cell_readably():
 @given(st.sampled_from(["RdBu_r", "gray", "Blues"]), st.floats(0, 1))
 def test_ink_stands_out_on_every_colour(name, level):
     colour = colormaps[name](level)
-    assert contrast(plots._ink_on(colour), colour) >= 4.5
+    assert contrast(plots.ink_on(colour), colour) >= 4.5
 
 
 # --------------------------------------------------------------------------------------- charts
@@ -461,7 +461,7 @@ def test_flow_has_a_box_and_a_shape_for_each_row_downwards():
 @given(st.data())
 def test_the_window_lies_where_the_sum_was_taken(data):
     integers = st.integers(-9, 9)
-    H, W, KH, KW = (data.draw(st.integers(*r)) for r in ((2, 6), (2, 6), (1, 3), (1, 2)))
+    H, W, KH, KW = (data.draw(st.integers(*r)) for r in ((2, 6), (2, 5), (1, 3), (1, 2)))
     stride = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 3)))
     padding = data.draw(st.tuples(st.integers(0, 2), st.integers(0, 1)))
     if H + 2 * padding[0] < KH:
