@@ -158,11 +158,11 @@ def show_kernels(kernels, captions: Sequence[str] | None = None, *, title: str |
 
 @in_our_look
 def show_feature_maps(maps, captions: Sequence[str] | None = None, *, title: str | None = None,
-                      alt: str | None = None) -> Picture:
+                      label: str = "activation", alt: str | None = None) -> Picture:
     """Show the feature maps of one image on one scale, so that weak maps look weak.
 
     Shapes  maps (C, H, W) or (1, C, H, W). Grey from 0 where no value is negative, as after
-    ReLU; else red and blue around 0.
+    ReLU; else red and blue around 0. label: what the scale measures.
     >>> show_feature_maps(np.ones((2, 4, 5))).alt
     '2 feature maps, 4×5, from 1 to 1 on one scale; the largest value is in map 0.'
     """
@@ -176,7 +176,7 @@ def show_feature_maps(maps, captions: Sequence[str] | None = None, *, title: str
     captions = _captions(captions or [f"map {c}" for c in range(len(maps))], len(maps), who)
     name = _count(len(maps), "feature map")
     colours = SIGNED if array.min() < 0 else GREY
-    figure = _maps(maps, captions, name if title is None else title, "activation", colours)
+    figure = _maps(maps, captions, name if title is None else title, label, colours)
     low, high = _range(maps)
     silent = int((array == 0).all(axis=(1, 2)).sum())
     largest = int(array.max(axis=(1, 2)).argmax())

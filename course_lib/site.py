@@ -16,6 +16,7 @@ from typing import NamedTuple
 from course_lib.notebooks import cell_source, code_hash, joined, read_notebook
 from course_lib.widgets import WIDGET_MIMETYPE, module_source, static_text, style_source
 
+PNG = b"\x89PNG\r\n\x1a\n"
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
                ".svg": "image/svg+xml", ".gif": "image/gif"}
@@ -49,6 +50,11 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
+
+
+# Without scripts it stays hidden, and each answer opens by itself.
+SHOW_ALL = ('<p class="show-all" hidden><label><input type="checkbox"> Show all answers'
+            "</label></p>")
 
 
 class SiteError(ValueError):
@@ -141,22 +147,74 @@ def describe(notebook: dict, name: str) -> tuple[str, str, str, list[str]]:
 
 def lesson_page(lesson: Lesson, before, after, addresses: set[str]) -> str:
     """Return the whole HTML of one lesson; `before` and `after` are lists of 0 or 1 lessons."""
-    parts, modules = [], []
-    for number, cell in enumerate(lesson.notebook["cells"], start=1):
-        where = f"{lesson.path}, cell {number}"
-        if slide_type(cell) == "notes":
-            continue  # the lecturer's words
-        if cell["cell_type"] == "markdown":
-            text = markdown_html(cell, where, lesson.path.parent, addresses)
-            parts.append(f'<section class="text">\n{text}</section>')
-        elif cell["cell_type"] == "code" and cell_source(cell).strip():
-            parts.append(code_html(cell, where, modules, lesson.path.parent, addresses))
+    modules = []
+    body = "\n".join(parts(lesson, modules, addresses))
     steps = navigation(before, after)
+    if "<details" in body:
+        body = f"{SHOW_ALL}\n{body}"
     return PAGE.format(
         policy=POLICY, title=html.escape(plain_text(lesson.title)), style=style(*modules),
         navigation_above=steps.format("Lessons"), navigation_below=steps.format("Lessons, below"),
-        body="\n".join(parts), scripts=scripts(modules),
+        body=body, scripts=scripts(modules, re.search('<details|class="output figure"', body)),
     )
+
+
+def parts(lesson: Lesson, modules: list[str], addresses: set[str]):
+    """Yield the HTML of a lesson piece by piece; what answers a question is folded behind it.
+
+    After a question, code and widgets stay in sight. What the code printed and drew, and the text
+    after it, wait behind "Show the answer", up to the next question, heading or slide.
+    """
+    asked, answer, folder = False, [], lesson.path.parent
+    for number, cell in enumerate(lesson.notebook["cells"], start=1):
+        kind, source = slide_type(cell), cell_source(cell)
+        if kind == "notes" or not source.strip():
+            continue  # the lecturer's words
+        where = f"{lesson.path}, cell {number}"
+        if cell["cell_type"] == "markdown":
+            opens = is_question(source) or is_heading(source) or kind == "slide"
+            asked = is_question(source) or asked and not opens
+            text = markdown_html(cell, where, folder, addresses)
+            text = f'<section class="text">\n{text}</section>'
+            if asked and not opens:
+                answer.append(text)
+                continue
+            yield from fold(answer)
+            yield text
+        elif cell["cell_type"] == "code":
+            if any('class="text"' in part for part in answer):
+                yield from fold(answer)  # the answer to the code before this one
+            seen, folded = code_html(cell, where, modules, folder, addresses, asked)
+            yield seen
+            answer += folded
+    yield from fold(answer)
+
+
+def fold(answer: list[str]):
+    """Yield the answer behind one click, and empty the list; nothing where there is none."""
+    if answer:
+        inside = "\n".join(answer)
+        yield (f'<details class="answer">\n<summary>Show the answer</summary>\n{inside}\n'
+               "</details>")
+        answer.clear()
+
+
+def is_question(markdown: str) -> bool:
+    """Say whether the last thing in a markdown cell is a question.
+
+    >>> is_question("Which is **larger?**"), is_question("Why? Because."), is_question("")
+    (True, False, False)
+    """
+    return "<details" not in markdown and markdown.rstrip(" *_\n").endswith("?")
+
+
+def is_heading(markdown: str) -> bool:
+    """Say whether a markdown cell opens with a heading.
+
+    >>> is_heading("## Quiz"), is_heading("#1 of 3"), is_heading("Text")
+    (True, False, False)
+    """
+    return re.match(r"\s*#{1,6} ", markdown) is not None
 
 
 def slide_type(cell: dict) -> str:
@@ -206,12 +264,11 @@ def style(*modules: str) -> str:
     return static_text("page.css") + style_source(*modules)
 
 
-def scripts(modules: list[str]) -> str:
-    """All that a page needs for its widgets: the views, and the host that starts them."""
-    if not modules:
-        return ""
-    host = f'<script type="module">\n{static_text("host.js")}</script>'
-    return "\n".join([*views(modules), host])
+def scripts(modules: list[str], acts=False) -> str:
+    """All that a page needs: the views and the host that starts them; what opens and enlarges."""
+    needed = ["host.js"] * bool(modules) + ["page.js"] * bool(acts)
+    started = [f'<script type="module">\n{static_text(name)}</script>' for name in needed]
+    return "\n".join([*views(modules), *started])
 
 
 def views(modules: list[str]) -> list[str]:
@@ -316,18 +373,31 @@ def link_html(text: str, url: str, addresses: set[str]) -> str:
     if file.endswith((".ipynb", ".html")) and page in addresses | {"index.html"}:
         return f'<a href="{page}{"#" + anchor if anchor else ""}">{text}</a>'
     path = re.sub(r"^(\.\./)+", "", file)
-    return f'{text} <span class="quiet">(in the course folder: {html.escape(path)})</span>'
+    return f'{text}<span class="quiet"> (in the course folder: {html.escape(path)})</span>'
 
 
 # ---------------------------------------------------------------- code and outputs
 
 
-def code_html(cell: dict, where: str, modules: list, folder: Path, addresses: set[str]) -> str:
-    """Return one code cell, highlighted, and its outputs; note the widget modules it needs."""
-    outputs = [output_html(output, where, modules, folder, addresses)
-               for output in cell.get("outputs", [])]
-    parts = [source_html(cell), *outputs]
-    return '<section class="cell">\n' + "\n".join(parts) + "\n</section>"
+def code_html(cell: dict, where: str, modules: list, folder: Path, addresses: set[str],
+              asked: bool) -> tuple[str, list[str]]:
+    """Return one code cell with what is seen beside it, and what is folded after a question."""
+    made = [(output_html(output, where, modules, folder, addresses), is_played(output))
+            for output in cell.get("outputs", [])]
+    seen = [text for text, played in made if played or not asked]
+    folded = [text for text, played in made if asked and not played]
+    inside = "\n".join([source_html(cell), *seen])
+    return f'<section class="cell">\n{inside}\n</section>', folded
+
+
+def is_played(output: dict) -> bool:
+    """Say whether an output is there to be played with: a widget, or what stands for a Beat."""
+    data = output.get("data", {})
+    return WIDGET_MIMETYPE in data or is_beat(data)
+
+
+def is_beat(data: dict) -> bool:
+    return joined(data.get("text/plain", "")).startswith("Beat: ")
 
 
 def source_html(cell: dict) -> str:
@@ -350,10 +420,10 @@ def output_html(output: dict, where: str, modules: list, folder: Path, addresses
     data, metadata = output["data"], output.get("metadata", {})
     if WIDGET_MIMETYPE in data:
         return widget_html(data, metadata, modules, where)
-    control = control_note(joined(data.get("text/plain", "")))
+    control = control_note(data, metadata)
     for mime in PICTURES:
         if mime in data:
-            return picture_html(mime, data, metadata, where) + control
+            return picture_html(mime, data, metadata, where, control)
     if "text/html" in data:
         return f'<div class="output table">{joined(data["text/html"])}</div>{control}'
     if "text/markdown" in data or "text/latex" in data:
@@ -362,41 +432,82 @@ def output_html(output: dict, where: str, modules: list, folder: Path, addresses
     return text_html(joined(data.get("text/plain", "")), "stdout")
 
 
-def control_note(plain: str) -> str:
+def control_note(data: dict, metadata: dict) -> str:
     """Return what replaces the slider or menu of a Beat where no kernel runs.
 
-    >>> control_note("Beat: stride: 3").endswith("here it stands still, at stride: 3.</p>")
-    True
-    >>> control_note("<Figure>")
+    >>> beat = {"text/plain": "Beat: stride: 3"}
+    >>> control_note(beat, {})[25:-4]
+    'In the notebook a control changes this picture. Here: stride: 3.'
+    >>> control_note(beat, {"image/png": {"beat": "overview"}})[25:-4]
+    'In the notebook you can change this; here are all settings side by side.'
+    >>> control_note({"text/plain": "<Figure>"}, {})
     ''
     """
-    if not plain.startswith("Beat: "):
+    if not is_beat(data):
         return ""
-    return ('<p class="control quiet">In the notebook a control changes this picture; '
-            f"here it stands still, at {html.escape(plain[6:])}.</p>")
+    words = "In the notebook you can change this; here are all settings side by side."
+    if metadata.get("image/png", {}).get("beat") != "overview":
+        told = joined(data["text/plain"])[6:]
+        told = told if told.endswith((".", "!", "?")) else f"Here: {told}."
+        words = f"In the notebook a control changes this picture. {told}"
+    return f'<p class="control quiet">{html.escape(words)}</p>'
 
 
 def text_html(text: str, name: str) -> str:
+    """Return printed text; a line of words wraps, a line in columns keeps its columns."""
     from nbconvert.filters import ansi2html
 
+    made = ansi2html(text)
+    if "\x1b" not in text:  # else a colour could begin on one line and end on another
+        lines = made.splitlines(keepends=True)
+        made = "".join(f'<span class="line{" columns" * kept}">{line}</span>'
+                       for line, kept in zip(lines, columns(text.splitlines())))
     return (f'<pre class="output {name}" role="group" tabindex="0" aria-label="Output">'
-            f"{ansi2html(text)}</pre>")
+            f"{made}</pre>")
 
 
-def picture_html(mime: str, data: dict, metadata: dict, where: str, name="output") -> str:
+def columns(lines: list[str]) -> list[bool]:
+    """Say of each line whether it is one of a table: by itself, or for its neighbour's sake.
+
+    >>> columns(["blur   3", "sharpen 4", "", "Done."])
+    [True, True, False, False]
+    """
+    sure = [in_columns(line) for line in lines]
+    return [sure[k] or any(sure[j] and len(line) <= 1.2 * len(lines[j])
+                           for j in (k - 1, k + 1) if line and 0 <= j < len(lines))
+            for k, line in enumerate(lines)]
+
+
+def in_columns(line: str) -> bool:
+    """Say whether the place of a word on its line means something: a table, or an array.
+
+    >>> in_columns("conv   80"), in_columns(" [ 9.  2.]]"), in_columns("Error: got (2, 3).")
+    (True, True, False)
+    """
+    return re.search(r"\S {2,}\S|^ *\[[\[ \d.-]|[─│|]", line) is not None
+
+
+def picture_html(mime: str, data: dict, metadata: dict, where: str, note: str = "") -> str:
+    """Return a figure with its written alt text, as wide as it has pixels, and a note below."""
+    text = joined(data[mime])
+    content = text.encode("utf-8") if mime == "image/svg+xml" else base64.b64decode(text)
+    width = metadata.get(mime, {}).get("width")
+    if content.startswith(PNG):
+        width = int.from_bytes(content[16:20])
+    image = image_html(mime, content, metadata, where, width)
+    return f'<div class="output figure">{image}{note}</div>'
+
+
+def image_html(mime: str, content: bytes, metadata: dict, where: str, width=None) -> str:
     """Return an <img> with its written alt text; a picture without one is an error."""
-    about = metadata.get(mime, {})
-    alt = about.get("alt") or metadata.get("alt")
+    alt = metadata.get(mime, {}).get("alt") or metadata.get("alt")
     if not alt:
         raise SiteError(
             f"site: {where}: a picture has no text for those who cannot see it; show it as a "
             "Picture(figure, alt) from course_lib.plots."
         )
-    text = joined(data[mime])
-    content = text.encode("utf-8") if mime == "image/svg+xml" else base64.b64decode(text)
-    width = f' width="{int(about["width"])}"' if "width" in about else ""
-    source = data_address(mime, content)
-    return f'<img class="{name}"{width} src="{source}" alt="{html.escape(alt)}">'
+    size = f' width="{int(width)}"' if width else ""
+    return f'<img{size} src="{data_address(mime, content)}" alt="{html.escape(alt)}">'
 
 
 def widget_html(data: dict, metadata: dict, modules: list, where: str) -> str:
@@ -407,7 +518,9 @@ def widget_html(data: dict, metadata: dict, modules: list, where: str) -> str:
     except ValueError as error:
         raise SiteError(f"site: {where}: {error}") from None
     modules.append(page["module"])
-    still = picture_html("image/png", data, metadata, where, name="still")
+    content = base64.b64decode(joined(data["image/png"]))
+    width = metadata.get("image/png", {}).get("width")
+    still = image_html("image/png", content, metadata, where, width)
     state = json.dumps(page, ensure_ascii=False, sort_keys=True).replace("<", "\\u003c")
     return (f'<div class="output course-widget">{still}\n'
             f'<script type="application/json">{state}</script></div>')

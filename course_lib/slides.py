@@ -10,11 +10,12 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from course_lib.notebooks import cell_source
 from course_lib.site import (
-    POLICY, Lesson, SiteError, markdown_html, output_html, plain_text, read_lesson, slide_type,
-    source_html, views,
+    PICTURES, POLICY, Lesson, SiteError, is_beat, is_heading, is_question, markdown_html,
+    output_html, plain_text, read_lesson, slide_type, source_html, views,
 )
 from course_lib.widgets import WIDGET_MIMETYPE, static_text, style_source
 
@@ -107,59 +108,100 @@ def deck_page(lesson: Lesson) -> str:
     )
 
 
+class Piece(NamedTuple):
+    """What stands on a screen from some step on: 0 at once, 1 after one key, and so on.
+
+    kind: text, code, output, figure, live (a widget), told (a text above a widget, which the next
+    one replaces), making (the folded code of a widget or a Beat).
+    """
+
+    html: str
+    step: int
+    kind: str
+
+    def __str__(self) -> str:
+        later = f' fragment" data-fragment-index="{self.step}' if self.step else ""
+        return f'<div class="piece {self.kind}{later}">\n{self.html}</div>'
+
+
 def slide_html(slide: Slide, lesson: Lesson, modules: list[str]) -> str:
-    """Return one screen: its pieces, then the notes, which only the speaker's window shows."""
-    folder = lesson.path.parent
-    shown = []
-    for piece, step in pieces(slide, lesson, modules):
-        later = f' fragment" data-fragment-index="{step}' if step else ""
-        shown.append(f'<div class="piece{later}">\n{piece}</div>')
+    """Return one screen: its pieces, then the notes, which only the speaker's window shows.
+
+    A widget keeps its place: all texts, also those that come later, stand above it.
+    """
+    folder, shown = lesson.path.parent, list(pieces(slide, lesson, modules))
+    live = [k for k, piece in enumerate(shown) if piece.kind == "live"]
+    if live:
+        first = live[0]
+        above = shown[:first] + [piece for piece in shown[first:] if piece.kind == "told"]
+        below = [piece for piece in shown[first:] if piece.kind != "told"]
+        shown = ['<div class="above">', *above, "</div>", *below]
     for number, cell in slide.notes:
         words = {**cell, "source": unfolded(cell_source(cell))}
         text = markdown_html(words, f"{lesson.path}, cell {number}", folder, set())
         shown.append(f'<aside class="notes">\n{text}</aside>')
-    return '<section class="screen">\n' + "\n".join(shown) + "\n</section>"
+    return '<section class="screen">\n' + "\n".join(map(str, shown)) + "\n</section>"
 
 
 def pieces(slide: Slide, lesson: Lesson, modules: list[str]):
-    """Yield (HTML, step) of all that stands on a screen; what has step 0 is there at once.
+    """Yield every Piece of a screen. Each fragment of the notebook is a step.
 
-    Each fragment is a step. Where a notebook marks none, a question waits for its answer: first
-    the question and the code, one key later the output and what was seen. A widget waits for
-    nothing: it is there to be played with before the answer.
+    Where the notebook marks none, a question comes alone; one key later the code, one key later
+    its output and the text that answers. A widget is there with its question; each text after it
+    is a step, and so is a new question.
     """
     marked = any(slide_type(cell) == "fragment" for _, cell in slide.cells)
-    step, asked, folder = 0, False, lesson.path.parent
+    asked, played, step, last, folder = False, False, 0, "", lesson.path.parent
     for number, cell in slide.cells:
-        where = f"{lesson.path}, cell {number}"
+        source, where = cell_source(cell), f"{lesson.path}, cell {number}"
         step += slide_type(cell) == "fragment"
         if cell["cell_type"] == "markdown":
-            asked = is_question(cell_source(cell))
-            yield f'<div class="text">\n{markdown_html(cell, where, folder, set())}</div>\n', step
+            question = is_question(source)
+            follows = question and step or played or asked and last == "question"
+            step += bool(follows and not marked and not source.lstrip().startswith("<details"))
+            asked, last = question, "question" if question else "text"
+            text = f'<div class="text">\n{markdown_html(cell, where, folder, set())}</div>\n'
+            goes = played or has_widget(slide) and not is_heading(source)
+            yield Piece(text, step, "told" if goes else "text")
         elif cell["cell_type"] == "code":
-            outputs = cell.get("outputs", [])
-            live = any(WIDGET_MIMETYPE in output.get("data", {}) for output in outputs)
-            yield folded(source_html(cell)) if live else source_html(cell), step
-            answer = bool(asked and outputs and not marked)
-            step += answer and not live
-            for output in outputs:
-                yield output_html(output, where, modules, folder, set()), step
-            step += answer and live
-            asked = asked and not outputs
+            shown = [(output_html(output, where, modules, folder, set()), kind_of(output))
+                     for output in cell.get("outputs", [])]
+            kinds, waits = {kind for _, kind in shown}, asked and not marked
+            hidden = kinds & {"live", "beat"}
+            step += waits and not hidden and last != "code"
+            if not hidden:
+                yield Piece(source_html(cell), step, "code")
+            step += waits and bool(shown) and "live" not in kinds
+            for made, kind in shown:
+                yield Piece(made, step, "figure" if kind == "beat" else kind)
+            if hidden:
+                yield Piece(folded(source_html(cell), max(hidden)), step, "making")
+            played, last = played or "live" in kinds, "output" if shown else "code"
 
 
-def is_question(markdown: str) -> bool:
-    """Say whether the last thing in a markdown cell is a question.
+def kind_of(output: dict) -> str:
+    """Return what an output is on a screen: live, beat, figure or output.
 
-    >>> is_question("Which is **larger?**"), is_question("Why? Because."), is_question("")
-    (True, False, False)
+    >>> kind_of({"data": {"image/png": "…"}}), kind_of({"text": "13"})
+    ('figure', 'output')
     """
-    return markdown.rstrip(" *_\n").endswith("?")
+    data = output.get("data", {})
+    if WIDGET_MIMETYPE in data:
+        return "live"
+    if is_beat(data):
+        return "beat"
+    return "figure" if set(PICTURES) & set(data) else "output"
 
 
-def folded(source: str) -> str:
-    """Return code behind one click: on a screen with a widget, the widget needs the room."""
-    return f'<details class="making"><summary>The code of this widget</summary>\n{source}</details>'
+def has_widget(slide: Slide) -> bool:
+    return any(kind_of(output) == "live" for _, cell in slide.cells
+               for output in cell.get("outputs", []))
+
+
+def folded(source: str, kind: str) -> str:
+    """Return code behind one click: beside a widget or a Beat, nobody reads how it is made."""
+    what = {"live": "widget", "beat": "picture"}[kind]
+    return f'<details class="making"><summary>The code of this {what}</summary>\n{source}</details>'
 
 
 def unfolded(markdown: str) -> str:

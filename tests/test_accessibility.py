@@ -62,6 +62,17 @@ def test_pages_have_no_serious_fault_on_a_telephone(chromium, site, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_folded_answers_and_an_enlarged_figure_have_no_serious_fault(chromium, site, scheme):
+    address = (site / "01_convolution.html").as_uri()
+    with open_page(chromium, address, width=360, color_scheme=scheme) as page:
+        assert page.locator("details.answer").count() > 10
+        assert page.locator("details[open]").count() == 0 and serious(page) == []
+        page.get_by_label("Show all answers").check()
+        page.get_by_role("button", name="Enlarge the figure").first.click()
+        assert page.locator("dialog").is_visible() and serious(page) == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_deck_has_no_serious_fault(chromium, tmp_path, scheme):
     address = build_deck(LESSONS[0], tmp_path).as_uri()
     with open_page(chromium, address, width=1024, color_scheme=scheme) as page:

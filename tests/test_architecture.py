@@ -37,6 +37,7 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "config": NETWORK | {"optim"},
     "train": LEARNING,  # and `fast`, inside a function
     "gradcheck": NETWORK,
+    "snapshots": {"shapes", "doors", "layers", "train"},
     "plots": {"shapes", "conv"},
     "stills": {"shapes", "conv", "pool", "plots", "stills"},
     "notebooks": set(),
@@ -46,7 +47,8 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "fast": LEARNING,
     "fused": LEARNING | {"fast"},
     "workers": LEARNING | {"fast", "fused"},
-    "widgets": NETWORK | {"config", "gradcheck", "plots", "stills", "train", "widgets"},
+    "widgets": NETWORK | {"config", "gradcheck", "plots", "snapshots", "stills", "train",
+                          "widgets"},
     "check": ALL | {"check"},
     "commands": ALL | {"check", "widgets", "commands"},
 }

@@ -5,6 +5,7 @@ The oracle is the course's own conv2d. Needs a browser; COURSE_REQUIRE=browser m
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from browser import jupyter_lab, open_chromium, open_notebook, open_page
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
+from widget_view import WidgetView
 
 from course_lib.conv import conv2d
 from course_lib.shapes import resolve_padding
 from course_lib.site import build_site
-from course_lib.widgets import KERNELS, SlidingKernel
+from course_lib.slides import build_deck
+from course_lib.widgets import KERNELS, PaddingStride, PoolingWindow, SlidingKernel
 
 LESSON = Path(__file__).parents[1] / "notebooks" / "01_convolution.ipynb"
 NOISE = np.random.default_rng(5).integers(-5, 6, size=(5, 7))
@@ -74,7 +77,8 @@ class View:
             "grid => [...grid.querySelectorAll('.cnn-row')].map(row => [...row.children].map("
             "cell => cell.querySelector('input')?.value ?? cell.textContent))"
         )
-        return np.array([[float(text.replace("\u2212", "-")) for text in row] for row in rows])
+        return np.array([[float(Fraction(text.replace("\u2212", "-"))) for text in row]
+                         for row in rows])
 
     def framed(self, grid):
         """(row, column) of the cells that the thick frame encloses on the screen."""
@@ -108,8 +112,8 @@ class View:
 
     def more(self, label):
         """A control under "More", which a person opens first."""
-        if not self.root.locator("details").evaluate("details => details.open"):
-            self.root.locator("summary").click()
+        if self.button("^More$").get_attribute("aria-expanded") == "false":
+            self.button("^More$").click()
         return self.root.get_by_label(re.compile(label))
 
     @property
@@ -438,6 +442,103 @@ def test_editing_a_kernel_cell(page):
     assert cells.nth(1).get_attribute("aria-label") == "Kernel row 0, column 1"
 
 
+def test_fractions_in_a_kernel(page):
+    view = View(page)
+    cells = view.kernel.locator("input")
+    view.choose("Kernel", "blur")
+    assert {cell.input_value() for cell in cells.all()} == {"1/9"}
+    assert " = 0\u00d71/9 + " in view.sentence and view.sentence.endswith(" = 4.")
+    cells.nth(8).fill("-2/3")
+    kernel = np.full((3, 3), 1 / 9)
+    kernel[2, 2] = -2 / 3
+    expected = SlidingKernel(kernel=kernel).output()
+    assert np.allclose(view.values(view.output), expected, atol=0.005)
+    cells.nth(8).blur()
+    assert cells.nth(8).input_value() == "\u22122/3"
+    cells.nth(0).fill("0.5")
+    cells.nth(0).blur()
+    assert [cells.nth(k).input_value() for k in (0, 1)] == ["0.5", "1/9"]
+    assert "0.25" in View(page, "same").image.inner_text()
+
+
+def test_one_decimal_does_not_make_all_cells_longer(page):
+    view = View(page)
+    view.kernel.locator("input").nth(0).fill("0.5")
+    view.kernel.locator("input").nth(0).blur()
+    texts = [cell.input_value() for cell in view.kernel.locator("input").all()]
+    assert texts == ["0.5", "0", "1", "\u22121", "0", "1", "\u22121", "0", "1"]
+    assert "13.5" in view.output.inner_text() and ".0" not in view.output.inner_text()
+
+
+def test_junk_in_a_kernel_cell_is_told(page):
+    view = View(page, "published")
+    cell, warning = view.kernel.locator("input").nth(1), view.root.locator(".cnn-warning")
+    for junk in ("abc", "1/0", "2//3", "1 2"):
+        cell.fill(junk)
+        cell.blur()
+        assert warning.inner_text() == "Not a number: still using 1."
+        assert view.sentence.startswith("Output (0, 0) = 0\u00d70 + 3\u00d71 + ")
+    cell.fill("-")
+    assert not warning.is_visible(), "that may become a number"
+    cell.blur()
+    assert warning.inner_text() == "Not a number: still using 1."
+    cell.fill("4")
+    assert not warning.is_visible() and " 3\u00d74 + " in view.sentence
+
+
+def test_the_keys_are_told_when_asked(page):
+    view = View(page)
+    keys, told = view.button("^Keys$"), view.root.locator(".cnn-help")
+    assert not told.is_visible() and keys.get_attribute("aria-expanded") == "false"
+    keys.click()
+    assert "click the output, then use the arrow keys" in told.inner_text()
+    assert keys.get_attribute("aria-expanded") == "true"
+    assert page.locator("#" + keys.get_attribute("aria-controls")).is_visible()
+    keys.press("Enter")
+    assert not told.is_visible()
+    view.cell(1, 1).hover()
+    focused = "document.activeElement.getAttribute('role')"
+    assert page.evaluate(focused) != "grid", "hovering does not take the focus"
+    view.cell(1, 1).click()
+    assert page.evaluate(focused) == "grid"
+
+
+def test_end_is_the_last_cell(page):
+    view = View(page, "strides")
+    view.press("End")
+    assert view.position == tuple(n - 1 for n in SHOWN["strides"].output().shape)
+    view.press("Home")
+    assert view.position == (0, 0)
+
+
+@pytest.mark.parametrize("name, width", [("default", 700), ("default", 1200), ("strides", 1000),
+                                         ("deep", 1200), ("turned", 1000)])
+def test_a_turned_kernel_stays_in_one_row(chromium, address, name, width):
+    with open_page(chromium, address, width=width) as page:
+        view = View(page, name)
+        view.more("true convolution").check()
+        boxes = [grid.bounding_box() for grid in (view.image, view.kernel, view.turned,
+                                                  view.output)]
+        assert all(a["x"] + a["width"] < b["x"] for a, b in zip(boxes, boxes[1:]))
+        root = view.root.bounding_box()
+        assert boxes[-1]["x"] + boxes[-1]["width"] < root["x"] + root["width"]
+
+
+def test_on_a_telephone_window_output_and_sentence_are_on_one_screen(chromium, tmp_path):
+    edge = np.repeat([[0, 0, 0, 0, 1, 1, 1, 1]], 8, axis=0)
+    widgets = [SlidingKernel(), SlidingKernel(edge), SlidingKernel(predict=True)]
+    path = write(tmp_path, "01_a", notebook(*[code("w", shown(w)) for w in widgets]))
+    build_site([path], tmp_path)
+    with open_page(chromium, (tmp_path / "01_a.html").as_uri(), width=360, has_touch=True) as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        for root in page.locator(".cnn-widget").all():
+            top = root.locator(".cnn-image").bounding_box()["y"]
+            said = root.locator(".cnn-sentence").bounding_box()
+            assert said["y"] + said["height"] - top < 700
+            cell = root.locator(".cnn-output .cnn-cell").first.bounding_box()
+            assert cell["width"] >= 24, "large enough for a finger"
+
+
 @pytest.mark.parametrize("name", ["default", "same", "large"])
 def test_the_three_grids_stand_side_by_side_on_a_wide_screen(page, name):
     view = View(page, name)
@@ -578,19 +679,33 @@ def test_a_prediction_by_keyboard(page):
     assert set(view.root.locator(".cnn-products .cnn-value").all_inner_texts()) == {"?"}
     assert not re.search('[>" ]13[<". ]', view.root.inner_html()), "it is hidden nowhere"
     view.press("1", "0", "Enter")
-    assert view.verdict == "\u2717 3 off: expected 13, you typed 10."
+    assert view.verdict == "Not yet: 3 too small. Try again, or Reveal."
+    assert view.shown == [["?", "?"], ["?", "?"]] and view.sentence.endswith(" = ?.")
+    assert not re.search('[>" ]13[<". ]', view.root.inner_html()), "a wrong try tells no more"
+    page.keyboard.type("15")
+    page.keyboard.press("Enter")
+    assert view.verdict == "Not yet: 2 too large. Try again, or Reveal."
+    page.keyboard.type("26/2")
+    page.keyboard.press("Enter")
+    assert view.verdict == "\u2713 Exactly right: 13."
     assert view.shown == [["13", "?"], ["?", "?"]] and view.sentence.endswith(" = 13.")
+    assert view.root.locator(".cnn-score").inner_text() == "0 of 1 right at the first try"
     page.keyboard.press("Enter")
     assert view.position == (0, 1) and view.verdict == ""
     page.keyboard.type("4")
     page.keyboard.press("Enter")
     assert view.verdict == "\u2713 Exactly right: 4."
-    assert view.root.locator(".cnn-score").inner_text() == "1 of 2 right"
+    assert view.root.locator(".cnn-score").inner_text() == "1 of 2 right at the first try"
     view.press("ArrowDown", "-", "2", ",", "5", "Enter")
-    assert view.verdict == "\u2717 4.5 off: expected 2, you typed -2.5."
-    view.press("Enter")
+    assert view.verdict == "Not yet: 4.5 too small. Try again, or Reveal."
+    view.press("ArrowLeft")
+    assert view.verdict == ""
+    view.press("ArrowRight")
+    assert view.verdict == "Not yet: 4.5 too small. Try again, or Reveal.", "it was tried already"
+    view.button("Reveal").click()
     page.keyboard.press("Enter")
     assert view.position == (1, 0), "round the end to the cell without an answer"
+    assert view.root.locator(".cnn-score").inner_text() == "1 of 3 right at the first try"
 
 
 def test_a_prediction_by_mouse_and_reveal(page):
@@ -610,7 +725,7 @@ def test_a_prediction_by_mouse_and_reveal(page):
     assert view.position == (1, 1)
     view.button("Reveal").click()
     assert view.verdict == "Revealed: 2." and view.shown == [["?", "?"], ["9", "2"]]
-    assert view.root.locator(".cnn-score").inner_text() == "1 of 1 right"
+    assert view.root.locator(".cnn-score").inner_text() == "1 of 1 right at the first try"
 
 
 @pytest.mark.parametrize("forget", ["edit", "padding", "image", "reset", "turn"])
@@ -642,15 +757,46 @@ def test_an_answer_is_right_to_the_two_decimals_shown(page):
     view.cell(0, 1).click()
     view.press("6", "Enter")
     assert view.verdict == "\u2713 Exactly right: 6."
+    view.cell(0, 2).click()
+    page.keyboard.type("5.94")  # six times 9 times 0.11
+    page.keyboard.press("Enter")
+    assert view.verdict == "\u2713 Right with rounded numbers; more exactly 6."
+    assert view.root.locator(".cnn-score").inner_text() == "2 of 2 right at the first try"
     view.kernel.locator("input").first.fill("0.125")
     view.cell(1, 1).click()
     page.keyboard.type("9")
     page.keyboard.press("Enter")
-    assert view.verdict == "\u2717 0.13 off: expected 9.13, you typed 9."
-    view.cell(1, 2).click()
+    assert view.verdict == "Not yet: 0.13 too small. Try again, or Reveal."
     page.keyboard.type("9.13")
     page.keyboard.press("Enter")
     assert view.verdict == "\u2713 Right to two decimals: 9.13."
+
+
+def test_the_browser_and_python_agree_on_what_is_right(page, rng):
+    cases, expected = [], []
+    while len(cases) < 500:
+        state, _ = random_widget(rng)
+        scale = [1, 9, 7][rng.integers(3)]
+        state["kernel"] = (np.array(state["kernel"]) / scale).tolist()
+        names = ("image", "kernel", "bias", "stride", "padding", "flipped")
+        w = SlidingKernel(**{name: state[name] for name in names})
+        y = w.output().reshape(-1, *w._windows().output)
+        for _ in range(5):
+            place = tuple(int(rng.integers(n)) for n in y.shape)
+            typed = float(y[place] + rng.choice([0, 0.004, 0.006, -0.01, 0.02, -0.05, 1]))
+            w.answers = [(*place, typed)]
+            expected.append(w.score() == (1, 1))
+            cases.append([state, [*place, typed]])
+    found = json.loads(page.evaluate("""async (text) => {
+        const source = document.querySelector('script[data-module]').textContent;
+        const blob = new Blob([source], { type: 'text/javascript' });
+        const view = await import(URL.createObjectURL(blob));
+        return JSON.stringify(JSON.parse(text).map(([state, [f, i, j, typed]]) => {
+            const layer = view.layerOf({ get: (name) => (name === 'filter' ? f : state[name]) });
+            return view.isRight(view.partsOf(layer, i, j), layer.bias, typed);
+        }));
+    }""", json.dumps(cases)))
+    assert found == expected and 100 < sum(expected) < 400
 
 
 # ---- picking and drawing the image
@@ -797,7 +943,9 @@ def test_a_telephone_needs_no_sideways_scrolling(chromium, address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark_are_both_readable(chromium, address, scheme):
     with open_page(chromium, address, color_scheme=scheme) as page:
-        View(page)
+        view = View(page)
+        view.button("^Keys$").click()
+        view.more("predict").check()
         contrasts = page.evaluate("""() => {
             const canvas = document.createElement('canvas').getContext('2d');
             const rgb = (colour) => {
@@ -813,7 +961,7 @@ def test_light_and_dark_are_both_readable(chromium, address, scheme):
                 return /^rgba.*, 0\\)$/.test(colour) && node.parentElement
                     ? paperOf(node.parentElement) : colour;
             };
-            const texts = document.querySelectorAll('p, .cnn-cell, .cnn-title, .cnn-factors, '
+            const texts = document.querySelectorAll('p, .cnn-switch, .cnn-fold, .cnn-cell, .cnn-title, .cnn-factors, '
                 + '.cnn-value, .cnn-button, .cnn-choice, h1, code, pre span');
             return [...texts].map((node) => {
                 const [a, b] = [light(getComputedStyle(node).color), light(paperOf(node))];
@@ -847,6 +995,72 @@ def test_the_lesson_itself_works_on_its_page(chromium, tmp_path):
         assert all(image.get_attribute("alt") for image in page.locator("img").all())
 
 
+# ---- decks
+
+
+ON_SLIDES = {
+    "sliding kernel": SlidingKernel(np.repeat([[0, 0, 0, 0, 1, 1, 1, 1]], 8, axis=0)),
+    "turned": SlidingKernel(flipped=True),
+    "padding": PaddingStride(),
+    "padding 12": PaddingStride((12, 12), stride=3),
+    "padding 28": PaddingStride((28, 28), 5, 3, 2),
+    "pooling": PoolingWindow(shift="left"),
+}
+QUESTION = "Which output cells change where one pixel of the image changes? " * 2
+
+
+@pytest.fixture(scope="module")
+def deck(chromium, tmp_path_factory):
+    """One deck, a question of two lines and a widget on each slide; the tests go through it."""
+    folder = tmp_path_factory.mktemp("deck")
+
+    def slide(kind, cell):
+        return {**cell, "metadata": {**cell["metadata"], "slideshow": {"slide_type": kind}}}
+
+    cells = [slide("slide", markdown("# 01. Widgets"))]
+    for w in ON_SLIDES.values():
+        cells += [slide("slide", markdown(QUESTION)), slide("-", code("w", shown(w)))]
+    build_deck(write(folder, "01_widgets", notebook(*cells)), folder / "out")
+    (address,) = (folder / "out").glob("*.html")
+    with open_page(chromium, address.as_uri(), width=1024) as page:
+        page.set_viewport_size({"width": 1024, "height": 768})
+        page.wait_for_function("document.documentElement.dataset.deck === 'ready'")
+        yield page
+        assert page.outside == [] and page.errors == []
+
+
+@pytest.mark.parametrize("name", ON_SLIDES)
+def test_on_a_deck_a_widget_fits_and_works(deck, name):
+    w, number = ON_SLIDES[name], list(ON_SLIDES).index(name)
+    deck.evaluate("(number) => Reveal.slide(number + 1)", number)
+    view = WidgetView(deck, number, output=0)
+    view.output = view.root.locator("[role=grid]").last
+    rows, columns = w._windows().output
+    if isinstance(w, PaddingStride):
+        expected = np.arange(1, rows * columns + 1).reshape(rows, columns)
+    else:
+        expected = w.output()
+    assert np.array_equal(view.values(view.output), expected)
+    view.press("Home", "ArrowRight", "ArrowDown")
+    assert view.position == (1, 1)
+    view.press("End")
+    assert view.position == (rows - 1, columns - 1)
+    view.cell(0, 1).hover()
+    assert view.position == (0, 1) and "(0, 1)" in view.sentence
+    view.cell(1, 0).click()
+    assert view.position == (1, 0)
+    view.button("^Play$").click()
+    view.button("^Pause$").click()
+    box = view.root.bounding_box()
+    assert box["y"] + box["height"] <= 768, "question and widget on one screen"
+    letters = view.root.evaluate("""(root) => [...root.querySelectorAll(
+        'p, span, button, select, input, label, .cnn-title')].filter((node) =>
+            node.checkVisibility() && node.textContent.trim() && !node.closest('.cnn-grid'))
+        .map((node) => parseFloat(getComputedStyle(node).fontSize)
+            * (root.getBoundingClientRect().width / root.offsetWidth))""")
+    assert min(letters) >= 13.9, "readable from the last row"
+
+
 # ---- JupyterLab
 
 
@@ -859,6 +1073,12 @@ LAB_CELLS = {
     "play": "w.predict = False\nw.reset()\nw.play()",
     "layers": "SlidingKernel([[[1, 2], [3, 4]]] * 2, [[[[1]]] * 2] * 3)",
     "pause": "w.pause()\nprint(w.playing)",
+    "padding": "from course_lib.widgets import *\np = PaddingStride(position=(2, 2))\np",
+    "read padding": "print(p.size, p.kernel_size, p.stride, p.padding, p.position)",
+    "change padding": "p.padding = 'valid'\np.position = (1, 2)",
+    "pooling": "q = PoolingWindow()\nq",
+    "read pooling": "print(q.kind, q.kernel_size, q.stride, q.shift, q.position, q.compare)",
+    "change pooling": "q.shift = (1, -1)\nq.play()",
 }
 RUN_CELL = """async (index) => {
     const panel = window.jupyterapp.shell.currentWidget;
@@ -936,8 +1156,50 @@ def test_in_jupyterlab_predictions_arrive_in_python(lab, lab_view):
     assert lab_view.position == (0, 2)
     lab.keyboard.type("5")
     lab.keyboard.press("Enter")
-    assert lab_view.verdict == "\u2717 1 off: expected 6, you typed 5."
+    assert lab_view.verdict == "Not yet: 1 too small. Try again, or Reveal."
     run_until(lab, "score", "((0, 0, 1, 6), (0, 0, 2, 5)) 1 2")
+
+
+class LabView(WidgetView):
+    """The widget that one cell of the notebook shows."""
+
+    def __init__(self, lab, name):
+        run(lab, name)
+        self.page = lab
+        cell = lab.locator(".jp-Notebook .jp-Cell").nth(list(LAB_CELLS).index(name))
+        self.root = cell.locator(".cnn-widget")
+        self.root.wait_for()
+        self.output = self.root.locator("[role=grid]")
+
+
+def test_in_jupyterlab_padding_and_stride_arrive_in_python(lab):
+    view = LabView(lab, "padding")
+    run_until(lab, "read padding", "(7, 8) (3, 3) (2, 2) 1 (2, 2)")
+    view.press("ArrowRight", "ArrowUp")
+    view.root.get_by_label("Stride across", exact=True).fill("3")
+    view.root.get_by_label("Kernel rows", exact=True).fill("5")
+    run_until(lab, "read padding", "(7, 8) (5, 3) (2, 3) (1, 1) (1, 2)")
+    run(lab, "change padding")
+    view.root.get_by_text("⌊(7 + 0 + 0 − 5) / 2⌋ + 1 = 2").wait_for()
+    lab.wait_for_function("""() => [...document.querySelectorAll('.cnn-sentence')]
+        .some((says) => says.textContent.startsWith('Window 4 of 4, output (1, 1): '))""")
+
+
+def test_in_jupyterlab_pooling_arrives_in_python(lab):
+    view = LabView(lab, "pooling")
+    run_until(lab, "read pooling", "max (2, 2) (2, 2) (0, 0) (0, 2) False")
+    view.choose("Pooling", "average")
+    view.choose("Stride", "1")
+    view.button("Shift the image down").click()
+    view.root.get_by_label("compare with a convolution").check()
+    view.press("End")
+    run_until(lab, "read pooling", "average (2, 2) (1, 1) (1, 0) (4, 4) True")
+    view.press("Home")
+    run(lab, "change pooling")
+    view.root.get_by_text("Pooling, shifted 1 down and 1 left: ").wait_for()
+    view.root.get_by_text(re.compile(r"^Output \(0, 1\) = ")).wait_for()
+    view.button("^Pause$").click()
+    view.button("^Play$").wait_for()
 
 
 def test_in_jupyterlab_two_widgets_do_not_mix(lab, lab_view):

@@ -5,7 +5,7 @@ import copy
 import json
 import re
 import sys
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,13 @@ def test_notebooks_are_executed_clean_and_fresh(path):
     notebook = read_notebook(path)
     assert output_faults(notebook, execute.machine_folders()) == []
     assert any(cell["outputs"] for _, cell in code_cells(notebook))
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=name)
+def test_committed_numbers_are_those_of_mnist(path):
+    printed = "".join(str(output) for _, cell in code_cells(read_notebook(path))
+                      for output in cell["outputs"])
+    assert "small digits" not in printed, "executed without MNIST: set COURSE_DATA, execute again"
 
 
 @pytest.mark.parametrize("path", EXERCISES, ids=name)
@@ -134,6 +141,14 @@ def is_question(cell):
     return cell_source(cell).rstrip(" *_\n").endswith("?")
 
 
+def is_beat(place, cells):
+    """Say whether a question stands there that code answers, before the next question."""
+    if not is_question(cells[place]):
+        return False
+    later = takewhile(lambda cell: not is_question(cell), cells[place + 1:])
+    return any(not is_markdown(cell) for cell in later)
+
+
 def headings(cells):
     """Yield (cell number, level, text) of every heading outside fenced code."""
     for number, cell in enumerate(cells, start=1):
@@ -194,7 +209,7 @@ def section_faults(cells):
     if not 2 <= len(parts) <= 4:
         yield Fault("sections", f"expected 2 to 4, got {len(parts)}.")
     for title, part in parts:
-        beats = sum(map(is_question, part))
+        beats = sum(map(is_beat, range(len(part)), [part] * len(part)))
         if not 4 <= beats <= 7:
             yield Fault("beats", f"'{title}': expected 4 to 7 questions, got {beats}.")
         asked = False
@@ -261,7 +276,8 @@ def figure_faults(cells):
             figure = "image/png" in data and COURSE_WIDGET not in data
             if figure and not metadata.get("image/png", {}).get("alt"):
                 yield Fault("figure", f"{cell['id']}: a figure without alt text.")
-            if COURSE_WIDGET in data and not any(map(is_question, cells[position + 1:][:2])):
+            after = [one for one in cells[position + 1:] if slide_type(one) != "notes"][:2]
+            if COURSE_WIDGET in data and not any(map(is_question, after)):
                 yield Fault("widget", f"{cell['id']}: expected a question after the widget.")
 
 

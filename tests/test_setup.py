@@ -135,6 +135,52 @@ def test_doctor_never_makes_an_environment(monkeypatch, capsys):
     assert "can run here" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", sorted(
+    path.stem for path in (FOLDER / "course_lib" / "commands").glob("[!_]*.py")))
+def test_help_works_in_a_foreign_environment(tmp_path, name):
+    """In a virtual environment with nothing in it: neither refused nor anything made."""
+    python = tmp_path / "foreign" / ("bin/python" if POSIX else "Scripts/python.exe")
+    make = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "foreign"]
+    subprocess.run(make, check=True)
+    before = sorted(tmp_path.rglob("*"))
+    done = subprocess.run([python, "-m", "course_lib", name, "--help"], cwd=FOLDER, timeout=60,
+                          capture_output=True, encoding="utf-8",
+                          env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": ""})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    if name == "data":  # its options need nothing but Python
+        assert "--folder DIR" in done.stdout
+    else:
+        assert commands.opening(name) in done.stdout
+    if name == "train":
+        assert "Options: --config --data" in done.stdout and "Exit status" in done.stdout
+        assert f"this Python ({python}) cannot run the course:\n  - " in done.stdout
+        assert "not installed: numpy" in done.stdout and "doctor` says what to do" in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_help_is_the_commands_own_where_the_course_is(monkeypatch, capsys):
+    monkeypatch.setattr(setup, "shortfalls", lambda: [])
+    monkeypatch.setattr(setup, "environment", lambda: pytest.fail("an environment was asked for"))
+    with pytest.raises(SystemExit) as left:
+        commands.run(["train", "--help"])
+    assert left.value.code == 0 and "--batch-size N" in capsys.readouterr().out
+
+
+def test_help_is_asked_of_an_environment_that_is_ready(monkeypatch):
+    monkeypatch.setattr(setup, "shortfalls", lambda: ["x is not installed"])
+    monkeypatch.setattr(setup, "state", lambda: "ready")
+    monkeypatch.setattr(setup, "hand_over", lambda python, words: [str(python), *words])
+    assert commands.run(["train", "-h"]) == [str(setup.venv_python()), "train", "-h"]
+
+
+def test_help_of_lab_writes_nothing_into_a_foreign_environment(monkeypatch, capsys):
+    monkeypatch.setattr(setup, "shortfalls", lambda: ["x is not installed"])
+    monkeypatch.setattr(setup, "state", lambda: "none")
+    monkeypatch.setattr(lab, "main", lambda words: pytest.fail("lab was started"))
+    assert commands.run(["lab", "--help"]) == 0
+    assert "Open JupyterLab on the course" in capsys.readouterr().out
+
+
 def stop():
     raise KeyboardInterrupt
 

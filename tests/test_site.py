@@ -143,12 +143,192 @@ def test_the_hint_how_to_make_the_page_is_not_on_it(tmp_path):
     assert all("as a page" in path.read_text(encoding="utf-8") for path in LESSONS)
 
 
-def test_a_picture_that_a_control_changes_says_so(tmp_path):
+@pytest.mark.parametrize("plain, note", [
+    ("Beat: stride: <3>", "changes this picture. Here: stride: <3>."),
+    ("Beat: A digit, blurred.", "changes this picture. A digit, blurred."),
+])
+def test_a_picture_that_a_control_changes_says_so(tmp_path, plain, note):
     still = shown(show_images(np.zeros((1, 1, 4, 4)), alt="A square"))
-    still["data"]["text/plain"] = "Beat: stride: <3>"
+    still["data"]["text/plain"] = plain
     page = build(tmp_path, code("Beat(slider, screen)", still))
-    assert "In the notebook a control changes this picture" in page.text
-    assert "at stride: <3>." in page.text
+    assert f"In the notebook a control {note}" in page.text and ".." not in page.text
+
+
+# ---- predict first, then see
+
+
+class Folded(HTMLParser):
+    """The words of a page outside answers and in each of them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.seen, self.answers, self.deep = "", [], 0
+        self.feed(re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL))
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "details":
+            self.deep += 1
+            if self.deep == 1 and ("class", "answer") in attributes:
+                self.answers.append("")
+
+    def handle_endtag(self, tag):
+        self.deep -= tag == "details"
+
+    def handle_data(self, data):
+        if self.deep and self.answers:
+            self.answers[-1] += data
+        else:
+            self.seen += data
+
+
+def folded(tmp_path, *cells):
+    build(tmp_path, *cells)
+    page = Folded((tmp_path / "out" / "01_try.html").read_text(encoding="utf-8"))
+    seen = page.seen.split("Show all answers")[-1].split("All lessons")[0]
+    return " ".join(seen.split()), [" ".join(answer.split()[3:]) for answer in page.answers]
+
+
+def test_what_answers_a_question_is_folded_and_code_is_not(tmp_path):
+    seen, hidden = folded(
+        tmp_path, TITLE, markdown("## Head"), markdown("How many?"), code("one", stream("1\n")),
+        code("two", stream("2\n")), markdown("Three."), markdown("In all."), markdown("Why?"),
+        code("x", stream("y")), markdown("Z."), markdown("## Recap"), code("r", stream("out")))
+    assert seen.endswith("Head How many? one two Why? x Recap r out")
+    assert hidden == ["1 2 Three. In all.", "y Z."]
+
+
+def test_a_fold_ends_at_the_next_slide_and_begins_again_after_more_code(tmp_path):
+    slide = {"slideshow": {"slide_type": "slide"}}
+    seen, hidden = folded(
+        tmp_path, TITLE, markdown("How?"), code("a", stream("1")), markdown("So."),
+        code("b", stream("2")), markdown("New.", metadata=slide), code("c", stream("3")))
+    assert seen.endswith("How? a b New. c 3") and hidden == ["1 So.", "2"]
+
+
+def test_widgets_and_beats_stay_in_sight_and_so_does_the_question_after_them(tmp_path):
+    still = shown(show_images(np.zeros((1, 1, 4, 4)), alt="A square"))
+    still["data"]["text/plain"] = "Beat: stride: 3"
+    seen, hidden = folded(
+        tmp_path, TITLE, markdown("Play. Which?"), code("w", stream("no"), shown(SlidingKernel())),
+        markdown("This."), markdown("And now?"),
+        markdown("<details><summary>A</summary> B</details>"), markdown("Slide. Which?"), code("b", still), markdown("That."))
+    assert hidden == ["no This.", "A B", "That."]
+    assert re.search(r"Which\? w And now\? Slide. Which\? b In the notebook a control", seen)
+
+
+def test_without_a_question_nothing_is_folded(tmp_path):
+    page = build(tmp_path, TITLE, markdown("Text."), code("a", stream("1")))
+    assert not page.all("details") and "Show all" not in page.text and not page.all("script")
+
+
+ASKED = [TITLE, markdown("How?"), code("a", stream("one")), markdown("So."), markdown("Why?"),
+         code("b", stream("second")), markdown("## Quiz\n\n<details><summary>1.</summary>\n\nYes."
+                                          "\n\n</details>")]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with open_chromium(need("browser")) as browser:
+        yield browser
+
+
+def address(tmp_path, *cells, name="01_a"):
+    path = write(tmp_path / "in", name, notebook(*cells))
+    build_site([path], tmp_path / "out")
+    return (tmp_path / "out" / f"{name}.html").as_uri()
+
+
+def test_all_answers_open_at_once_and_the_page_remembers(chromium, tmp_path):
+    with open_page(chromium, address(tmp_path, *ASKED)) as page:
+        shown_now = page.locator("details[open]")
+        box = page.get_by_label("Show all answers")
+        assert page.locator("details").count() == 3 and shown_now.count() == 0
+        page.locator("summary").first.focus()
+        page.keyboard.press("Enter")
+        assert page.get_by_text("So.").is_visible() and not page.get_by_text("second").is_visible()
+        box.focus()
+        page.keyboard.press("Space")
+        assert shown_now.count() == 3 and page.get_by_text("second").is_visible()
+        page.reload()
+        assert box.is_checked() and shown_now.count() == 3
+        box.uncheck()
+        assert shown_now.count() == 0
+        page.reload()
+        assert not box.is_checked() and shown_now.count() == 0
+
+
+def test_answers_open_without_scripts_and_without_storage(chromium, tmp_path):
+    url = address(tmp_path, *ASKED)
+    with open_page(chromium, url, java_script_enabled=False) as page:
+        assert not page.get_by_label("Show all answers").is_visible()
+        page.locator("summary").first.click()
+        assert page.get_by_text("So.").is_visible()
+    context = chromium.new_context()
+    context.add_init_script("Object.defineProperty(window, 'localStorage', "
+                            "{ get() { throw new Error('refused'); } })")
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_label("Show all answers").check()
+    assert page.locator("details[open]").count() == 3
+    context.close()
+
+
+def test_answers_are_open_on_paper(chromium, tmp_path):
+    with open_page(chromium, address(tmp_path, *ASKED)) as page:
+        page.emulate_media(media="print")
+        assert page.get_by_text("second").is_visible() and page.get_by_text("Yes.").is_visible()
+        assert not page.get_by_text("Show all answers").is_visible()
+
+
+# ---- nothing is cut off
+
+
+LONG = "Conv2D(3, 8): expected images (N, 3, H, W), got (64, 1, 28, 28); " * 4
+TABLE = "".join(f"layer {n}    {'7' * 60}    {n}\n" for n in range(3))
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_printed_words_wrap_and_what_scrolls_says_so(chromium, tmp_path, width):
+    cells = [code("x = '" + "y" * 79 + "'  # 100 columns", stream(LONG), stream(TABLE))]
+    cells[0]["outputs"].append({"output_type": "error", "ename": "E", "evalue": "",
+                                "traceback": ["\x1b[31mE: " + LONG]})
+    with open_page(chromium, address(tmp_path, *cells), width=width) as page:
+        over = page.evaluate("""() => [...document.querySelectorAll('pre')].map((pre) =>
+            pre.scrollWidth - pre.clientWidth > 1)""")
+        assert over == [width == 360, False, width == 360, False]
+        looks = page.evaluate("getComputedStyle(document.querySelector('pre')).background")
+        assert looks.count("gradient") == 4 and "local" in looks
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def pixels(image):
+    return image.evaluate("(one) => [one.clientWidth - 16, one.naturalWidth]")
+
+
+def test_a_figure_is_as_wide_as_it_has_pixels_and_opens_on_a_telephone(chromium, tmp_path):
+    figure = shown(show_images(np.eye(20)[[0] * 4].reshape(4, 4, 5), alt="Four small images"))
+    url = address(tmp_path, code("f", figure))
+    with open_page(chromium, url, width=1200) as page:
+        width, natural = pixels(page.locator(".figure img"))
+        assert width == natural > 400
+        assert not page.get_by_role("button", name="Enlarge the figure").is_visible()
+    with open_page(chromium, url, width=360, has_touch=True) as page:
+        width, natural = pixels(page.locator(".figure img"))
+        assert width < 330
+        button = page.get_by_role("button", name="Enlarge the figure")
+        dialog = page.locator("dialog")
+        button.focus()
+        page.keyboard.press("Enter")
+        large = dialog.get_by_role("img", name="Four small images")
+        assert dialog.is_visible() and large.evaluate("(one) => one.clientWidth") == natural
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        page.keyboard.press("Escape")
+        assert not dialog.is_visible()
+        assert page.evaluate("document.activeElement.className") == "enlarge"
+        page.locator(".figure img").tap()
+        assert dialog.is_visible()
+        dialog.get_by_role("button", name="Close").tap()
+        assert not dialog.is_visible()
 
 
 def test_folded_markdown_is_kept(tmp_path):
@@ -191,7 +371,7 @@ def test_describe_copes_with_a_bare_notebook():
     ("#here", '<a href="#here">t</a>'),
     ("https://example.org/?a=1&b=2", '<a href="https://example.org/?a=1&amp;b=2">t</a>'),
     ("../exercises/ex01/ex01.ipynb",
-     't <span class="quiet">(in the course folder: exercises/ex01/ex01.ipynb)</span>'),
+     't<span class="quiet"> (in the course folder: exercises/ex01/ex01.ipynb)</span>'),
 ])
 def test_links(url, expected):
     assert link_html("t", url, {"02_b.html"}) == expected
@@ -312,13 +492,11 @@ def test_every_lesson_becomes_a_page_of_moderate_size(path, tmp_path):
 # ---- on paper
 
 
-def test_on_paper_widgets_are_stills_and_folded_text_is_open(tmp_path):
+def test_on_paper_widgets_are_stills_and_folded_text_is_open(chromium, tmp_path):
     folded = markdown("<details><summary>Why?</summary>\n\nBecause it slides.\n\n</details>")
-    path = write(tmp_path, "01_a", notebook(TITLE, folded, code("w", shown(SlidingKernel()))))
-    build_site([path], tmp_path / "out")
-    address = (tmp_path / "out" / "01_a.html").as_uri()
-    with open_chromium(need("browser")) as browser, open_page(browser, address) as page:
-        widget, still = page.locator(".cnn-widget"), page.locator("img.still")
+    url = address(tmp_path, TITLE, folded, code("w", shown(SlidingKernel())))
+    with open_page(chromium, url) as page:
+        widget, still = page.locator(".cnn-widget"), page.locator(".course-widget > img")
         words = page.get_by_text("Because it slides.")
         widget.wait_for()
         assert still.count() == 0 and not words.is_visible()

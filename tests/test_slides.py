@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import open_chromium, open_page
 from conftest import need
@@ -14,6 +15,7 @@ from test_site import LESSONS, Page
 
 from course_lib.commands import slides as command
 from course_lib.notebooks import cell_source, read_notebook
+from course_lib.plots import show_images
 from course_lib.site import SiteError
 from course_lib.slides import build_deck
 from course_lib.widgets import SlidingKernel
@@ -56,10 +58,8 @@ class Deck(Page):
         elif tag == "aside":
             self.into = "notes"
         elif "piece" in words:
-            self.into = [None, int(given.get("data-fragment-index", 0)), ""]
+            self.into = [words[1], int(given.get("data-fragment-index", 0)), ""]
             self.columns[-1][-1].append(self.into)
-        elif isinstance(self.into, list) and self.into[0] is None:
-            self.into[0] = words[-1] if words else tag
 
     def handle_endtag(self, tag):
         if tag in ("section", "aside"):
@@ -100,7 +100,7 @@ def test_a_deck_has_the_notebooks_slides(path, tmp_path):
         elif kind != "skip" and cell["cell_type"] == "code":
             expected[-1][-1].append(cell_source(cell).strip())
     deck = Deck(build_deck(path, tmp_path).read_text(encoding="utf-8"))
-    found = [[[words.strip().removeprefix("The code of this widget").strip()
+    found = [[[re.sub(r"^\s*The code of this (widget|picture)", "", words).strip()
                for kind, _, words in screen if kind in ("code", "making")]
               for screen in column] for column in deck.columns]
     assert found == expected
@@ -122,20 +122,55 @@ def test_fragments_are_steps_and_what_follows_belongs_to_them(tmp_path):
         (0, "Why?"), (0, "1"), (0, "one"), (1, "a"), (1, "b"), (2, "c")]
 
 
-def test_a_question_waits_for_its_answer(tmp_path):
+def steps(screen):
+    return [(kind, step, words) for kind, step, words in short(screen)]
+
+
+def test_a_question_comes_alone_then_the_code_then_the_answer(tmp_path):
     deck = build(tmp_path, text("slide", "How *many?*"), program("-", "define"),
                  program("-", "2 + 2", stream("four")), text("-", "Seen."),
                  text("subslide", "No question."), program("-", "1", stream("one")))
-    assert [(step, words) for _, step, words in short(deck.columns[0][0])] == [
-        (0, "How many?"), (0, "define"), (0, "2 + 2"), (1, "four"), (1, "Seen.")]
+    assert steps(deck.columns[0][0]) == [
+        ("text", 0, "How many?"), ("code", 1, "define"), ("code", 1, "2 + 2"),
+        ("output", 2, "four"), ("text", 2, "Seen.")]
     assert [step for _, step, _ in deck.columns[0][1]] == [0, 0, 0]
 
 
-def test_a_widget_is_there_before_the_answer(tmp_path):
-    deck = build(tmp_path, text("slide", "Which?"), program("-", "w", shown(SlidingKernel())),
-                 text("-", "This one."))
+def test_each_cell_of_an_answer_and_each_new_question_is_a_step(tmp_path):
+    deck = build(tmp_path, text("slide", "Why?"), program("-", "a", stream("1")),
+                 program("-", "b", stream("2")), text("-", "So."), text("-", "And now?"),
+                 text("-", "Because."), text("-", "The rest."))
+    assert steps(deck.columns[0][0]) == [
+        ("text", 0, "Why?"), ("code", 1, "a"), ("output", 2, "1"), ("code", 3, "b"),
+        ("output", 4, "2"), ("text", 4, "So."), ("text", 5, "And now?"), ("text", 6, "Because."),
+        ("text", 6, "The rest.")]
+
+
+def test_a_widget_is_there_with_its_question_and_its_code_is_below(tmp_path):
+    deck = build(tmp_path, text("slide", "## Head"), text("-", "Which?"),
+                 program("-", "w", shown(SlidingKernel())), text("-", "This one."),
+                 text("-", "And which now?"), text("-", "<details>folded</details>"))
     assert [(kind, step) for kind, step, _ in deck.columns[0][0]] == [
-        ("text", 0), ("making", 0), ("course-widget", 0), ("text", 1)]
+        ("text", 0), ("told", 0), ("told", 1), ("told", 2), ("told", 2), ("live", 0),
+        ("making", 0)]
+
+
+def test_a_beat_waits_for_a_key_and_its_code_is_folded(tmp_path):
+    still = shown(show_images(np.zeros((1, 1, 4, 4)), alt="A square"))
+    still["data"]["text/plain"] = "Beat: stride: 3"
+    deck = build(tmp_path, text("slide", "Which?"), program("-", "Beat(a, b)", still),
+                 text("-", "This."))
+    assert steps(deck.columns[0][0]) == [
+        ("text", 0, "Which?"),
+        ("figure", 1, "In the notebook a control changes this picture. Here: stride: 3."),
+        ("making", 1, "The code of this picture Beat(a, b)"), ("text", 1, "This.")]
+
+
+def test_no_space_is_left_where_a_file_had_its_name(tmp_path):
+    deck = build(tmp_path, text("slide", "Before: [01. A](01_a.ipynb)."))
+    assert "01. A (in the course folder: 01_a.ipynb)." in " ".join(deck.text.split())
+    source = (tmp_path / "out" / "01_try.slides.html").read_text(encoding="utf-8")
+    assert 'A<span class="quiet"> (in' in source  # a lecture does not show it
 
 
 def test_notes_are_unfolded_and_for_the_lecturer_only(tmp_path):
@@ -216,57 +251,82 @@ def opened(chromium, path, folder, more="", **options):
 
 
 def ready(page):
-    page.locator("html[data-deck=ready]").wait_for()
+    page.locator("html[data-deck=ready]").wait_for(timeout=60_000)
     page.set_viewport_size(PROJECTOR)
     return page
 
 
-SCREENS = """() => {
-    Reveal.configure({ fragments: false });
-    return [...document.querySelectorAll('.slides section.screen')].map((screen) => {
-        const { h, v } = Reveal.getIndices(screen);
-        Reveal.slide(h, v);
+STATES = """() => {  // every state of every screen, as the keys show them
+    const shown = (one) => one.checkVisibility({ opacityProperty: true });
+    const all = [];
+    for (let before = null; ; Reveal.next()) {
+        const now = JSON.stringify(Reveal.getIndices());
+        if (now === before) return all;
+        before = now;
+        const screen = Reveal.getCurrentSlide();
         const scale = Number(screen.style.getPropertyValue('--scale'));
-        const over = () => screen.scrollHeight - screen.clientHeight;
-        const now = over();
-        screen.style.setProperty('--scale', scale + 0.08);
-        const larger = over();
-        screen.style.setProperty('--scale', scale);
-        const size = (one) => parseFloat(getComputedStyle(one).fontSize);
-        const sizes = (what) => [...screen.querySelectorAll(what)].map(size);
-        return {
-            h, v, continued: 'continued' in screen.dataset,
-            text: [...screen.querySelectorAll('.piece')].map((one) => one.textContent).join(' '),
-            over: now, needless: scale < 0.95 && larger <= 0,
-            wide: [...screen.querySelectorAll('pre.code')]
-                .map((pre) => pre.scrollWidth - pre.clientWidth),
-            words: sizes('.text p, .text li'), code: sizes('.piece > pre.code'),
-            widgets: [...screen.querySelectorAll('.course-widget')]
-                .map((one) => Number(getComputedStyle(one).zoom)),
-            question: !screen.querySelector('.course-widget') || screen.innerText.includes('?'),
-            outside: [...screen.querySelectorAll('.piece *')].filter((one) => {
+        const zoom = (one) => Number(getComputedStyle(
+            one.closest('.live') ?? screen).getPropertyValue('--zoom')) || 1;
+        const size = (one) => parseFloat(getComputedStyle(one).fontSize) * zoom(one);
+        const visible = (what) => [...screen.querySelectorAll(what)].filter(shown);
+        const lettered = visible('.piece *').filter((one) => !one.closest('math, .cnn-grid, svg')
+            && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+        const { h, v, f } = Reveal.getIndices();
+        all.push({
+            h, v, f, scale, continued: 'continued' in screen.dataset,
+            over: screen.scrollHeight - screen.clientHeight,
+            text: visible('.piece').map((one) => one.textContent).join(' '),
+            asks: visible('.told').some((one) => one.textContent.includes('?')),
+            wide: Math.max(0, ...visible('pre').map((pre) => pre.scrollWidth - pre.clientWidth)),
+            small: lettered.filter((one) => size(one) < 13.9)
+                .map((one) => `${size(one)} ${one.outerHTML.slice(0, 90)}`),
+            words: Math.min(...visible('.text p, .text li').map(size)),
+            widgets: visible('.course-widget').length,
+            grey: visible('.goes-on').map((one) => one.textContent),
+            figures: visible('.figure img').map((one) => [one.clientWidth, one.clientHeight]),
+            code: visible('pre.code').length,
+            before: visible('pre.code').filter((code) => visible('.figure img').some((image) =>
+                code.compareDocumentPosition(image) & Node.DOCUMENT_POSITION_FOLLOWING)).length,
+            told: visible('.told').length,
+            outside: visible('.piece *').filter((one) => {
                 const { right, width } = one.getBoundingClientRect();
-                return width && right > innerWidth && !one.closest('pre, .cnn-widget, math');
+                return width && right > innerWidth && !one.closest('.cnn-widget, math');
             }).length,
-        };
-    });
+        });
+    }
 }"""
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_every_screen_of_a_lesson_is_whole_and_large_enough(chromium, path, tmp_path):
+def test_every_state_of_a_lesson_is_whole_and_large_enough(chromium, path, tmp_path):
     with opened(chromium, path, tmp_path) as page:
-        screens = ready(page).evaluate(SCREENS)
+        states = ready(page).evaluate(STATES)
+        scrolling = page.locator("section.scrolls").count()
     deck = Deck(build_deck(path, tmp_path).read_text(encoding="utf-8"))
-    made = [(h, screen) for h, column in enumerate(deck.columns) for screen in column]
-    assert [one["h"] for one in screens if not one["continued"]] == [h for h, _ in made]
-    for one in screens:
-        where = (one["h"], one["v"])
-        assert one["over"] <= 0 and max(one["wide"], default=0) <= 1 and not one["outside"], where
-        assert min(one["words"], default=27) >= 17 and min(one["code"], default=20) >= 10, where
-        assert min(one["widgets"], default=1) >= 0.6, where
-        assert one["question"], f"{where}: a widget without its question"
-        assert one["widgets"] or not one["needless"], f"{where} is smaller than it need be"
+    made = [h for h, column in enumerate(deck.columns) for _ in column]
+    assert [one["h"] for one in states if not one["continued"] and one["f"] in (-1, None)] == made
+    assert not scrolling
+    for one in states:
+        where = (one["h"], one["v"], one["f"])
+        assert one["over"] <= 0 and one["wide"] <= 1 and not one["outside"], where
+        assert one["small"] == [] and (one["words"] or 27) >= 19.9, where
+        if one["widgets"]:
+            assert one["told"] and not one["grey"], f"{where}: a widget without its text"
+            assert one["asks"] or one["f"] not in (-1, None), f"{where}: without its question"
+        for width, height in one["figures"]:
+            assert width >= 600 or height >= 250, f"{where}: a small figure, {width}x{height}"
+        assert one["before"] == 0, f"{where}: code above its figure"
+
+
+def test_one_key_leads_through_all_screens_of_all_columns(chromium, tmp_path):
+    path = write(tmp_path, "01_a", notebook(*[
+        text(kind, f"Screen {n}.") for n, kind in enumerate(
+            ["slide", "subslide", "subslide", "slide", "subslide", "slide"])]))
+    with opened(chromium, path, tmp_path) as page:
+        ready(page)
+        for n in range(6):
+            assert inside(page, f"Screen {n}.").is_visible()
+            page.keyboard.press("ArrowRight")
 
 
 def test_a_beat_too_tall_goes_on_below_and_nothing_is_lost(chromium, tmp_path):
@@ -281,7 +341,7 @@ def test_a_beat_too_tall_goes_on_below_and_nothing_is_lost(chromium, tmp_path):
     path = write(tmp_path, "01_tall", notebook(*cells))
     before = Deck(build_deck(path, tmp_path).read_text(encoding="utf-8"))
     with opened(chromium, path, tmp_path) as page:
-        screens = ready(page).evaluate(SCREENS)
+        states = ready(page).evaluate(STATES)
         assert page.evaluate("document.querySelectorAll('section.scrolls').length") == 1
         assert page.locator("section.scrolls").get_attribute("tabindex") == "0"
         first = page.locator("section.screen[data-continued]").first
@@ -289,9 +349,44 @@ def test_a_beat_too_tall_goes_on_below_and_nothing_is_lost(chromium, tmp_path):
         assert "Said on both." in first.locator("aside").text_content()
     words = " ".join(words for column in before.columns for screen in column
                      for *_, words in screen)
-    assert " ".join(one["text"] for one in screens).split() == words.split()
-    assert [one["h"] for one in screens].count(0) == len(screens) >= 6
-    assert sum(one["over"] > 0 for one in screens) == 1, "only the 90 lines scroll"
+    assert " ".join(one["text"] for one in states).split() == words.split()
+    assert [one["h"] for one in states].count(0) == len(states) >= 6
+    assert sum(one["over"] > 0 for one in states) == 1, "only the 90 lines scroll"
+
+
+def test_code_folds_when_its_output_needs_the_room(chromium, tmp_path):
+    figure = show_images(np.eye(12)[None], title="A figure", alt="A diagonal")
+    lines = "\n".join(f"a{n} = {n}" for n in range(14))
+    path = write(tmp_path, "01_fold", notebook(
+        text("slide", "What?"), program("-", lines, stream(lines)), text("-", "Seen. " * 30),
+        text("slide", "Which?"), program("-", lines, shown(figure)), text("-", "This."),
+        text("slide", "Few?"), program("-", "x = 1", stream("1"))))
+    with opened(chromium, path, tmp_path) as page:
+        states = ready(page).evaluate(STATES)
+        assert [(one["h"], one["code"]) for one in states] == [
+            (0, 0), (0, 1), (0, 0), (1, 0), (1, 1), (1, 0), (2, 0), (2, 1), (2, 1)]
+        assert all(one["over"] <= 0 for one in states)
+        (width, height), = states[5]["figures"]
+        assert max(width / 904, height / 768) > 0.5
+        go(page, 1)  # with all that was shown
+        page.locator(".present .folds summary").click()
+        assert page.locator(".present pre.code").is_visible()
+        for key in ("ArrowLeft", "ArrowLeft"):
+            page.keyboard.press(key)
+        assert not page.locator(".present pre.code").is_visible()
+
+
+def test_a_long_message_is_whole_on_a_slide_and_a_table_stays_one(chromium, tmp_path):
+    message = "Error: expected images (N, 1, 28, 28), got (64, 28, 28, 3), " * 3
+    table = "".join(f"layer {n}    {'7' * 60}    {n}\n" for n in range(3))
+    path = write(tmp_path, "01_long", notebook(
+        text("slide", "# 0. Long"), program("-", f"print('{'y' * 150}')", stream(message)),
+        program("-", "t", stream(table))))
+    with opened(chromium, path, tmp_path) as page:
+        assert [(one["over"], one["wide"]) for one in ready(page).evaluate(STATES)] == [(0, 0)]
+        tops = page.evaluate("""[...document.querySelectorAll('.output .line')].map((one) =>
+            one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight))""")
+    assert round(tops[0]) >= 2 and [round(lines) for lines in tops[1:]] == [1, 1, 1]
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +396,7 @@ def lecture(tmp_path_factory):
         text("slide", "# 01. Try\n\nStart."), text("notes", "Greet them."),
         text("slide", "How many?"), program("-", "2 + 2", stream("four")), text("-", "Seen."),
         text("slide", "Play. Which?"), program("-", "w", shown(SlidingKernel())),
+        text("-", "That one."), text("-", "And now, which?"),
         text("slide", "<details><summary>One</summary>\n\nFirst answer.\n</details>\n"
              "<details><summary>Two</summary>\n\nSecond answer.\n</details>")))
 
@@ -324,14 +420,103 @@ def inside(page, words):
     return page.locator(".slides").get_by_text(words, exact=True)
 
 
-def test_keys_turn_slides_and_open_answers(deck):
-    deck.keyboard.press("ArrowRight")
-    assert place(deck) == 1 and not inside(deck, "four").is_visible()
-    deck.keyboard.press("ArrowRight")
+@pytest.mark.parametrize("key", ["ArrowRight", "ArrowDown", "Space", "PageDown"])
+def test_keys_bring_the_question_then_code_then_the_answer(deck, key):
+    deck.keyboard.press(key)
+    assert place(deck) == 1 and inside(deck, "How many?").is_visible()
+    assert not deck.locator(".present pre.code").is_visible()
+    deck.keyboard.press(key)
+    deck.locator(".present pre.code").wait_for(state="visible")
+    assert not inside(deck, "four").is_visible()
+    deck.keyboard.press(key)
     inside(deck, "four").wait_for(state="visible")
     assert place(deck) == 1 and inside(deck, "Seen.").is_visible()
-    deck.keyboard.press("ArrowRight")
+    deck.keyboard.press(key)
     assert place(deck) == 2
+
+
+@pytest.mark.parametrize("key", ["ArrowLeft", "ArrowUp", "PageUp"])
+def test_keys_go_back_through_all_that_was_shown(deck, key):
+    go(deck, 2)
+    deck.keyboard.press(key)
+    assert place(deck) == 1 and inside(deck, "four").is_visible()
+    for _ in range(3):
+        deck.keyboard.press(key)
+    assert place(deck) == 0
+
+
+def test_escape_shows_all_screens_at_a_glance(deck):
+    deck.keyboard.press("Escape")
+    assert deck.evaluate("Reveal.isOverview()")
+    deck.keyboard.press("Escape")
+    assert not deck.evaluate("Reveal.isOverview()")
+
+
+def test_help_names_the_keys(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for words in ("Right, Down, Space, PageDown on", "S the speaker's window", "C light or dark",
+                  "Esc all screens", "go on with PageDown"):
+        assert words in told
+
+
+# ---- widgets
+
+
+def told(deck):
+    return [one for one in ("Play. Which?", "That one.", "And now, which?")
+            if inside(deck, one).is_visible()]
+
+
+def test_a_text_after_a_widget_takes_the_place_of_the_one_above_it(deck):
+    go(deck, 2)
+    for expected in ("Play. Which?", "That one.", "And now, which?"):
+        assert told(deck) == [expected] and deck.locator(".present .cnn-widget").is_visible()
+        deck.keyboard.press("ArrowRight")
+    assert place(deck) == 3
+    deck.keyboard.press("ArrowLeft")
+    assert place(deck) == 2 and told(deck) == ["And now, which?"]
+
+
+def test_the_code_of_a_widget_is_below_it(deck):
+    go(deck, 2)
+    code, widget = deck.locator(".present .piece.making").bounding_box(), deck.locator(
+        ".present .live").bounding_box()
+    assert code["y"] >= widget["y"] + widget["height"]
+
+
+ROOM = """() => {
+    const place = document.querySelector('.present .live');
+    const screen = place.closest('.screen');
+    const zoom = Number(place.style.getPropertyValue('--zoom'));
+    const small = [...place.querySelectorAll('.cnn-widget *')].filter((one) =>
+        !one.closest('.cnn-grid, svg') && one.offsetParent
+        && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+        .map((one) => parseFloat(getComputedStyle(one).fontSize) * zoom);
+    return { zoom, over: screen.scrollHeight - screen.clientHeight, least: Math.min(...small),
+        scrolls: place.scrollHeight - place.clientHeight > 1, height: place.offsetHeight };
+}"""
+
+
+def test_a_widget_that_grows_becomes_smaller_then_scrolls_and_its_question_stays(deck):
+    go(deck, 2)
+    grow = """(height) => {
+        const extra = document.querySelector('#extra') ?? document.createElement('div');
+        extra.id = 'extra';
+        extra.style.height = height;
+        document.querySelector('.present .cnn-widget').append(extra);
+    }"""
+    seen = []
+    for height in ("0", "80px", "900px", "0"):
+        deck.evaluate(grow, height)
+        deck.evaluate("new Promise((go) => setTimeout(go, 120))")
+        seen.append(deck.evaluate(ROOM))
+        assert told(deck) == ["Play. Which?"] and inside(deck, "Play. Which?").is_visible()
+    start, more, most, end = seen
+    assert all(one["over"] <= 0 and one["least"] >= 13.9 for one in seen), seen
+    assert most["scrolls"] and not end["scrolls"] and start == end
+    assert most["zoom"] <= more["zoom"] <= start["zoom"] and most["zoom"] < start["zoom"]
 
 
 def test_a_widget_on_a_slide_is_alive_and_keeps_its_keys(deck):
@@ -341,20 +526,25 @@ def test_a_widget_on_a_slide_is_alive_and_keeps_its_keys(deck):
     before = sentence.inner_text()
     widget.locator("[role=grid]").last.focus()
     deck.keyboard.press("ArrowRight")
-    assert place(deck) == 2 and sentence.inner_text() != before and "(0, 1)" in sentence.inner_text()
+    assert place(deck) == 2 and "(0, 1)" in sentence.inner_text() != before
     deck.keyboard.press("ArrowLeft")
     assert place(deck) == 2 and sentence.inner_text() == before
     deck.keyboard.press("Escape")
     deck.keyboard.press("ArrowRight")
-    assert place(deck) == 3
+    assert told(deck) == ["That one."]
 
 
 def test_a_presenters_remote_turns_slides_even_from_a_widget(deck):
-    for key, end in (("PageDown", 3), ("PageUp", 1)):
-        go(deck, 2)
-        deck.locator(".cnn-widget [role=grid]").last.focus()
-        deck.keyboard.press(key)
-        assert place(deck) == end
+    go(deck, 2)
+    deck.locator(".cnn-widget [role=grid]").last.focus()
+    deck.keyboard.press("PageDown")
+    assert place(deck) == 2 and told(deck) == ["That one."]
+    deck.locator(".cnn-widget [role=grid]").last.focus()
+    deck.keyboard.press("PageUp")
+    assert place(deck) == 2 and told(deck) == ["Play. Which?"]
+    deck.locator(".cnn-widget [role=grid]").last.focus()
+    deck.keyboard.press("PageUp")
+    assert place(deck) == 1
 
 
 def test_a_widget_answers_the_mouse_where_it_is_drawn(deck):

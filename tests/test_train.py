@@ -1,9 +1,11 @@
 """Training: batches, the loop against one written in PyTorch, interruption, honest numbers."""
 
+import io
 import itertools
 import json
 import math
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -640,10 +642,17 @@ def test_accuracy_is_the_fraction_of_right_answers():
 
 
 # Progress
-def test_the_bar_is_text_on_stderr(capsys):
+def test_the_bar_is_text_on_stderr(capsys, monkeypatch):
     fit(small(), *data(7), epochs=2, batch_size=3)
-    captured = capsys.readouterr()
-    assert captured.out == "" and "6" in captured.err and captured.err.isascii()
+    assert capsys.readouterr() == ("", ""), "a file gets no bar"
+    notebooks = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})
+    terminal = type("Terminal", (io.StringIO,), {"isatty": lambda self: True})
+    for kind in (terminal, notebooks):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", kind())
+            fit(small(), *data(7), epochs=2, batch_size=3)
+            shown = sys.stderr.getvalue()
+        assert "6" in shown and shown.isascii() and capsys.readouterr().out == ""
     quiet(small(), *data(7))
     assert capsys.readouterr() == ("", "")
 

@@ -82,7 +82,42 @@ def test_on_a_page_the_still_is_shown_with_its_text(tmp_path):
     build_site([write(tmp_path, "01_a", notebook(markdown("# 01. A"), code("b", shown(beat(4)))))],
                tmp_path)
     page = (tmp_path / "01_a.html").read_text(encoding="utf-8")
-    assert '<img class="output" width="300"' in page and 'alt="stride: 4"' in page
+    assert '<div class="output figure"><img width="' in page and 'alt="stride: 4"' in page
+    assert "In the notebook a control changes this picture. Here: stride: 4." in page
+
+
+def overview():
+    return show_images(np.eye(9)[None].repeat(9, 0), [f"stride {s}" for s in range(1, 10)],
+                       alt="Nine strides, side by side.")
+
+
+def test_an_overview_of_all_settings_stands_for_the_control_where_no_kernel_runs(tmp_path):
+    made = beat(4, overview=overview())
+    data, metadata = made._repr_mimebundle_()
+    assert data[VIEW]["model_id"] == made.box.model_id and made.box.children[1] is made.picture
+    assert base64.b64decode(data["image/png"]) == overview().png()
+    expected = overview()._repr_mimebundle_()[1]["image/png"]
+    assert metadata == {"image/png": {**expected, "beat": "overview"}}
+    assert data["text/plain"] == "Beat: stride: 4"
+    build_site([write(tmp_path, "01_a", notebook(markdown("# 01. A"), code("b", shown(made))))],
+               tmp_path)
+    page = (tmp_path / "01_a.html").read_text(encoding="utf-8")
+    assert 'alt="Nine strides, side by side."' in page and "stride: 4" not in page
+    assert "In the notebook you can change this; here are all settings side by side." in page
+
+
+def test_an_overview_stands_for_html_too():
+    data, metadata = Beat(ipywidgets.IntSlider(description="k"), ipywidgets.HTML("<b>0</b>"),
+                          overview=overview())._repr_mimebundle_()
+    assert "text/html" not in data and metadata["image/png"]["beat"] == "overview"
+
+
+def test_two_overviews_leave_the_same_bytes():
+    def kept():
+        data, metadata = beat(overview=overview())._repr_mimebundle_()
+        return json.dumps([{**data, VIEW: None}, metadata])
+
+    assert kept() == kept()
 
 
 SLIDER = ipywidgets.IntSlider(description="k")
@@ -93,6 +128,8 @@ SLIDER = ipywidgets.IntSlider(description="k")
     (lambda: Beat(3, ipywidgets.HTML("x")), "control must be an ipywidgets slider.*got int"),
     (lambda: Beat(ipywidgets.IntSlider(), ipywidgets.HTML("x")),
      "expected a control with a description, or alt=.*got neither"),
+    (lambda: Beat(SLIDER, ipywidgets.HTML("x"), overview="all.png"),
+     r"overview must be a Picture of all settings, as show_images\(...\) gives it, got str"),
     (lambda: Beat(SLIDER, ipywidgets.Image())._repr_mimebundle_(),
      "the picture is empty: call the callback once before"),
     (lambda: Beat(SLIDER, ipywidgets.Image(value=b"GIF89a"))._repr_mimebundle_(),

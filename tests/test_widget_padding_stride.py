@@ -1,6 +1,7 @@
 """The padding-and-stride explorer: in Python, and in Chromium on a page."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -89,6 +90,11 @@ WRONG = [
     (dict(padding="half"), "'valid' or 'same', got 'half'"),
     (dict(position=(4, 0)), r"row 0 to 3 and column 0 to 3, got \(4, 0\)"),
     (dict(position=1), "position must be .*got 1"),
+    (dict(position=None), "position must be .*got None"),
+    (dict(size=None), "size must be .*got None"),
+    (dict(kernel_size=None), "kernel_size must be .*got None"),
+    (dict(stride=None), "stride must be .*got None"),
+    (dict(padding=None), "padding must be .*got None"),
 ]
 
 
@@ -282,7 +288,36 @@ def test_padding_windows_and_drops_differ_by_more_than_colour(page):
     assert view.looks(border, "borderTopWidth", "::before") != "0px", "the first window's corner"
     assert view.looks(inner, "content", "::before") == "none"
     band = view.image.locator(".cnn-upright")
-    assert "gradient" in view.looks(band, "backgroundImage")
+    assert view.looks(band, "borderLeftStyle") == "dashed"
+    assert view.looks(band, "backgroundImage") == "none", "what lies below stays in view"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropped_padding_is_hatched_and_dropped_pixels_are_dotted(page, name):
+    w, view = SHOWN[name], View(page, name)
+    (top, _), (left, _) = w._windows().padding
+    (H, W), visits, (rows, columns) = w.size, w.visits(), w.dropped()
+    out = {(i, j) for i, j in np.ndindex(*visits.shape)
+           if i >= visits.shape[0] - rows or j >= visits.shape[1] - columns}
+    pixels = {(i, j) for i, j in out if top <= i < top + H and left <= j < left + W}
+    assert set(view.where(view.image, ".cnn-out")) == out
+    for kind, places in (("repeating-linear", out - pixels), ("radial", pixels)):
+        for i, j in list(places)[:3]:
+            cell = view.image.locator(f"[data-row='{i}'][data-column='{j}']")
+            assert view.looks(cell, "backgroundImage").startswith(kind)
+    told = {kind: re.search(rf"(?:(\d+) rows?)?(?: and )?(?:(\d+) columns?)? of {kind} lies? in no "
+                            "window", view.lines[2]) for kind in ("pixels", "padding")}
+    after = [side[1] for side in w._windows().padding]
+    zeros = tuple(min(*pair) for pair in zip((rows, columns), after))
+    for kind, expected in (("padding", zeros),
+                           ("pixels", (rows - zeros[0], columns - zeros[1]))):
+        found = told[kind].groups() if told[kind] else (0, 0)
+        assert tuple(int(number or 0) for number in found) == expected
+
+
+def test_the_dropped_column_of_the_lesson_is_padding(page):
+    assert View(page).lines[2] == ("Every pixel of the image lies in a window. 1 column of padding "
+                                   "lies in no window.")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -427,6 +462,8 @@ def test_the_keyboard_path(page):
     assert page.locator(f"#{active}").inner_text() == "16"
     view.press("Home")
     assert view.position == (0, 0)
+    view.press("End")
+    assert view.position == (3, 3)
 
 
 def test_hover_step_and_reset(page):

@@ -118,16 +118,17 @@ def test_the_state_is_plain_python_whatever_came_in():
                       shift=(np.int8(1), 0), position=np.array([2, 1]))
     assert json.loads(json.dumps(w.state())) == {
         "image": [[1.0] * 5] * 4, "kind": "average", "kernel_size": [2, 3], "stride": [1, 1],
-        "shift": [1, 0], "playing": False, "position": [2, 1],
+        "shift": [1, 0], "playing": False, "position": [2, 1], "compare": False,
     }
 
 
 WRONG = [
     (dict(image=np.ones((1, 1, 3, 3))), r"image must have the shape \(rows, columns\)"),
     (dict(image=[[np.nan]]), "image must hold finite numbers"),
-    (dict(image=[[1, 2, 3]]), "the window, 2x2, is larger than the padded image, 1x3"),
+    (dict(image=[[1, 2, 3]]), "the window, 2×2, is larger than the image, 1×3: use a smaller "
+     "window"),
     (dict(kind="min"), "kind must be 'max' or 'average', got 'min'"),
-    (dict(kernel_size=7), "the window, 7x7, is larger than the padded image, 6x6"),
+    (dict(kernel_size=7), "the window, 7×7, is larger than the image, 6×6"),
     (dict(kernel_size=0), "kernel_size must be a whole number, at least 1, got 0"),
     (dict(stride=1.5), "stride must be a whole number, at least 1, got 1.5"),
     (dict(shift="north"), "one of none, up, down, left, right or whole pixels.*got 'north'"),
@@ -136,7 +137,27 @@ WRONG = [
     (dict(shift=(0.5, 0)), r"got \(0.5, 0\)"),
     (dict(shift=1), "shift must be .*got 1"),
     (dict(position=(3, 0)), r"row 0 to 2 and column 0 to 2, got \(3, 0\)"),
+    (dict(image=np.ones((8, 8, 3))), r"shape \(rows, columns\).*got \(8, 8, 3\); one channel of a "
+     r"colour image is x\[:, :, 0\]"),
+    (dict(image="stripes"), "image must be an array, got 'stripes'"),
+    (dict(kind=None), "kind must be 'max' or 'average', got None"),
+    (dict(kernel_size=None), "kernel_size must be .*got None"),
+    (dict(shift=None), "shift must be .*got None"),
+    (dict(compare=None), "compare must be True or False, got None"),
 ]
+
+
+def test_none_means_what_the_docstring_says():
+    w = PoolingWindow(NOISE, kernel_size=(2, 3), stride=1, position=(0, 0))
+    w.stride = None
+    assert w.stride == (2, 3)
+    w.position = None
+    assert w.position == np.unravel_index(w.output().argmax(), w.output().shape)
+
+
+def test_avg_is_short_for_average():
+    assert PoolingWindow(NOISE, "avg").kind == "average"
+
 
 
 @pytest.mark.parametrize("change, message", WRONG)
@@ -194,14 +215,14 @@ def test_still_refuses_what_does_not_fit_together():
 
 SHOWN = {
     "default": PoolingWindow(),
-    "demonstration": PoolingWindow(shift=(1, -1)),
+    "demonstration": PoolingWindow(shift=(1, -1), compare=True),
     "published": PoolingWindow(PUBLISHED, position=(0, 0)),
-    "average": PoolingWindow(PUBLISHED, "average", shift="right", position=(0, 0)),
-    "overlapping": PoolingWindow(NOISE, "max", (3, 2), (2, 1), shift=(0, 2)),
-    "ties": PoolingWindow([[3, 3], [1, 3]], shift="down"),
-    "strides": PoolingWindow(NOISE / 3, "average", 2, (2, 3), shift=(-2, 3)),
+    "average": PoolingWindow(PUBLISHED, "average", shift="right", position=(0, 0), compare=True),
+    "overlapping": PoolingWindow(NOISE, "max", (3, 2), (2, 1), shift=(0, 2), compare=True),
+    "ties": PoolingWindow([[3, 3], [1, 3]], shift="down", compare=True),
+    "strides": PoolingWindow(NOISE / 3, "average", 2, (2, 3), shift=(-2, 3), compare=True),
     "gone": PoolingWindow(shift=(-2, 0)),
-    "large": PoolingWindow(np.eye(28) * 9, kernel_size=7, shift="up"),
+    "large": PoolingWindow(np.eye(28) * 9, kernel_size=7, shift="up", compare=True),
 }
 NAMES = list(SHOWN)
 
@@ -226,7 +247,8 @@ def page(chromium, address):
 class View(WidgetView):
     def __init__(self, page, name="default"):
         super().__init__(page, NAMES.index(name), output=1)
-        self.before, self.after = self.grids[:3], self.grids[3:]
+        image, pooled, shifted, again, edges, moved_edges = self.grids
+        self.before, self.after = (image, pooled, edges), (shifted, again, moved_edges)
 
     def signs(self, grid):
         rows = grid.evaluate("grid => [...grid.querySelectorAll('.cnn-row')]"
@@ -303,8 +325,8 @@ def test_grids_print_image_pooled_map_and_convolution(page, name):
             continue
         assert np.allclose(view.values(grids[0]), image, atol=0.005)
         assert np.allclose(view.values(grids[1]), y, atol=0.005)
-        assert grids[2].is_visible() == any(w.shift)
-        if any(w.shift):
+        assert grids[2].is_visible() == w.compare
+        if w.compare:
             assert np.allclose(view.values(grids[2]), edges(image), atol=0.005)
 
 
@@ -368,16 +390,19 @@ def test_sentences(page):
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_counts_and_signs_after_a_shift(page, name):
     w, view = SHOWN[name], View(page, name)
+    left = ["The pattern has left the image: press None."] * (name == "gone")
     if not any(w.shift):
         assert view.lines == ["Shift the image by one pixel: how many pooled cells stay the same?"]
         return
     counts = w.unchanged()
-    assert " {} of {} pooled cells ".format(*counts.pooled) in view.lines[0]
+    assert view.lines[:len(left)] == left and len(view.lines) == len(left) + 1 + w.compare
+    lines = view.lines[len(left):]
+    assert " {} of {} pooled cells ".format(*counts.pooled) in lines[0]
     y, y_there = w.output(), w.output(shifted=True)
     zeros = int(((y == 0) & (y_there == 0)).sum())
-    assert (f" ({zeros} of them " in view.lines[0]) if zeros else "of them" not in view.lines[0]
+    assert (f" ({zeros} of them " in lines[0]) if zeros else "of them" not in lines[0]
     steps = np.divide(w.shift, w.stride)
-    told = re.search(r"whole number of strides: .* (\d+) of (\d+) cells agree", view.lines[0])
+    told = re.search(r"whole number of strides: .* (\d+) of (\d+) cells agree", lines[0])
     assert (told is not None) == all(step == int(step) for step in steps)
     if told:
         expected = moved(y, y_there, *steps.astype(int))
@@ -386,10 +411,13 @@ def test_counts_and_signs_after_a_shift(page, name):
     assert np.array_equal(view.signs(view.after[1]) == "=",
                           np.isclose(w.output(), w.output(shifted=True)))
     assert set(view.signs(view.after[1]).flat) <= {"=", "≠"}
-    assert "padding 1): {} of {} cells ".format(*counts.convolved) in view.lines[1]
+    if not w.compare:
+        assert not view.before[2].is_visible() and not view.after[2].is_visible()
+        return
+    assert "padding 1): {} of {} cells ".format(*counts.convolved) in lines[1]
     ending = ("shift, {} of {} cells inside the border (dashed) agree: the map moves"
               .format(*counts.moved) if counts.moved[1] else "no cell is inside the border before")
-    assert ending in view.lines[1]
+    assert ending in lines[1]
     for grid, image, sign in ((view.before[2], w.image, 1), (view.after[2], w.shifted(), -1)):
         down, right = (sign * by for by in w.shift)
         H, W = np.shape(image)
@@ -436,7 +464,7 @@ def test_shift_buttons(page, name, by):
 def test_shifts_add_up(page):
     view = View(page)
     view.shift("down", "left")
-    assert view.lines == View(page, "demonstration").lines
+    assert view.lines == View(page, "demonstration").lines[:1]
 
 
 @pytest.mark.parametrize("kind", ["max", "average"])
@@ -509,6 +537,8 @@ def test_the_keyboard_path(page):
         assert view.position == expected, key
     view.press(*["ArrowDown"] * 9, *["ArrowRight"] * 9)
     assert view.position == (2, 2)
+    view.press("Home", "End")
+    assert view.position == (2, 2)
     active = view.output.get_attribute("aria-activedescendant")
     assert page.locator(f"#{active}").evaluate("cell => cell === document.querySelectorAll("
                                                "'.cnn-grid')[1].querySelectorAll('.cnn-cell')[8]")
@@ -574,8 +604,58 @@ def test_a_telephone_needs_no_sideways_scrolling(chromium, address):
             view.cell(*last).tap()
             assert view.position == last
             view.button("Shift the image right").tap()
-            assert "Pooling, shifted" in view.lines[0]
+            assert "Pooling, shifted" in view.lines[name == "gone"]
         assert no_sideways_scrolling(page)
+
+
+def test_the_button_stays_under_the_finger(chromium, address):
+    with open_page(chromium, address, width=360, has_touch=True) as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        view = View(page)
+        arrow = view.button("Shift the image left")
+        arrow.scroll_into_view_if_needed()
+        places = [arrow.bounding_box()]
+        for _ in range(3):
+            arrow.tap()
+            places.append(arrow.bounding_box())
+        assert all(place == places[0] for place in places)
+        boxes = [grid.bounding_box() for grid in (*view.before[:2], *view.after[:2])]
+        assert boxes[3]["y"] + boxes[3]["height"] - places[0]["y"] <= 740, "all on one screen"
+
+
+def test_before_and_after_stand_side_by_side(page):
+    view = View(page)
+    alone = view.before[0].bounding_box()
+    arrow = view.button("Shift the image left")
+    place = arrow.bounding_box()
+    arrow.click()
+    assert arrow.bounding_box() == place and view.before[0].bounding_box() == alone
+    after = view.after[0].bounding_box()
+    assert after["y"] == alone["y"] and after["x"] > alone["x"] + alone["width"]
+    line = view.root.locator(".cnn-counts").bounding_box()
+    assert place["y"] < line["y"] < alone["y"], "the result stands between button and picture"
+
+
+def test_the_convolution_comes_when_it_is_asked_for(page):
+    view = View(page)
+    view.shift("left")
+    assert len(view.lines) == 1 and not view.before[2].is_visible()
+    switch = view.root.get_by_label("compare with a convolution")
+    switch.check()
+    assert view.before[2].is_visible() and view.after[2].is_visible()
+    assert view.lines[1].startswith("Convolution (vertical edge, padding 1): ")
+    below = view.root.locator(".cnn-sentence").bounding_box()["y"]
+    assert view.before[2].bounding_box()["y"] > below
+    switch.uncheck()
+    assert not view.after[2].is_visible()
+
+
+def test_a_pattern_that_has_left_is_told(page):
+    view = View(page)
+    view.shift("up", "up")
+    assert view.lines[0] == "The pattern has left the image: press None."
+    view.shift("down")
+    assert len(view.lines) == 1 and "press None" not in view.lines[0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,7 @@
 """The Python side of the widgets: traits and their checks, what stays in a notebook."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -71,7 +72,8 @@ WRONG = [
      r"\(channels, rows, columns\).*x\[0, 0\]"),
     (dict(image=np.ones((65, 3))), r"each 1 to 64, got \(65, 3\)"),
     (dict(image=[[]]), r"each 1 to 64, got \(1, 0\)"),
-    (dict(image=[[1, 2], [3]]), r"image must be a 2-D array of numbers, got \[\[1, 2\], \[3\]\]"),
+    (dict(image=[[1, 2], [3]]), r"image must be a 2-D or 3-D array of numbers, got \[\[1, 2\], "
+     r"\[3\]\]"),
     (dict(image=[[np.nan]]), "image must hold finite numbers"),
     (dict(kernel=[[np.inf]]), "kernel must hold finite numbers"),
     (dict(kernel=None), "kernel must .*got"),
@@ -83,7 +85,25 @@ WRONG = [
     (dict(padding="half"), "'valid' or 'same', got 'half'"),
     (dict(position=(2, 0)), r"row 0 to 1 and column 0 to 1, got \(2, 0\)"),
     (dict(position=(0, -1)), r"column 0 to 1, got \(0, -1\)"),
-    (dict(position=(0.0, 1)), r"got \(0.0, 1\)"),
+    (dict(position=(0.0, 1)), r"\(row, column\), whole numbers with row 0 to 1.*got \(0.0, 1\)"),
+    (dict(position=None), "position must be .*got None"),
+    (dict(image="photo.png"), "image must be an array, got 'photo.png'; names are for kernels, and "
+     "a picture is loaded to an array first: course_lib.image_folder"),
+    (dict(image="blur"), "image must be an array, got 'blur'; names are for kernels"),
+    (dict(image=np.ones((8, 9, 3))), r"\(channels, rows, columns\).*got \(8, 9, 3\); in a colour "
+     r"image the channels come first: x.transpose\(2, 0, 1\)"),
+    (dict(image=np.ones((32, 32, 4))), r"got \(32, 32, 4\); .*x.transpose\(2, 0, 1\)"),
+    (dict(image=np.eye(3) * 1j), "image must hold real numbers, got complex ones"),
+    (dict(kernel=np.eye(2) + 0j), "kernel must hold real numbers, got complex ones"),
+    (dict(kernel=[[1, 2], [3]]), "kernel must be a 2-D or 3-D or 4-D array of numbers, got"),
+    (dict(bias=2j), "bias must be None, a number .*got 2j"),
+    (dict(stride=None), "stride must be a whole number, at least 1, got None"),
+    (dict(padding=None), "padding must be a whole number, at least 0, got None"),
+    (dict(filter=None), "filter must be a whole number from 0 to 0, got None"),
+    (dict(answers=None), "answers must be a list of .*got None"),
+    (dict(flipped=None), "flipped must be True or False, got None"),
+    (dict(predict=1), "predict must be True or False, got 1"),
+    (dict(drawing="yes"), "drawing must be True or False, got 'yes'"),
     (dict(position=3), "position must be .*got 3"),
     (dict(image=np.ones((17, 3, 3))), r"channels and filters 1 to 16, rows .*got \(17, 3, 3\)"),
     (dict(kernel=np.ones((2, 2, 2))), r"kernel must have the shape \(KH, KW\), \(1, KH, KW\) or "
@@ -231,6 +251,28 @@ def test_answers_are_counted_to_the_decimals_that_are_shown():
     assert make().score() == (0, 0)
 
 
+def test_only_the_first_try_of_an_output_counts():
+    w = make(predict=True, answers=[(0, 0, 0, 12), (0, 0, 0, 13), (0, 0, 1, 4), (0, 0, 1, 4)])
+    assert w.score() == (1, 2)
+    w.answers = [(0, 0, 0, None), (0, 1, 1, 3), (0, 1, 1, None)]
+    assert w.score() == (0, 1), "what was only revealed is not counted"
+
+
+def test_rounded_numbers_lead_to_right_answers():
+    """1/9 is shown as 0.11 in many books: six of them are 0.66, which is as right as 0.67."""
+    image = np.tile([0, 0, 1], (3, 1)) + np.tile([0, 1, 0], (3, 1))
+    w = SlidingKernel(image, "blur", bias=0.125)
+    exact, by_factors, by_products = 6 / 9 + 0.125, 6 * 0.11 + 0.13, 6 * 0.11 + 0.13
+    for typed in (exact, by_factors, by_products, 0.79, 0.786, 0.796):
+        w.answers = [(0, 0, 0, typed)]
+        assert w.score() == (1, 1), typed
+    for typed in (by_factors - 0.02, exact + 0.02, 0.77, 0.81):
+        w.answers = [(0, 0, 0, typed)]
+        assert w.score() == (0, 1), typed
+    w = SlidingKernel([[5, 5, 5]], [[1 / 9, 1 / 9, 1 / 9]], answers=[(0, 0, 0, 3 * 0.56)])
+    assert w.score() == (1, 1), "rounded products: 1.68, rounded factors 1.65, exact 1.67"
+
+
 @pytest.mark.parametrize("change", [
     dict(image=np.ones((3, 3))), dict(kernel=[[1]]), dict(bias=1), dict(stride=2),
     dict(padding=1), dict(flipped=True),
@@ -247,7 +289,11 @@ def test_answers_are_forgotten_when_the_outputs_change(change):
 def test_the_text_of_a_prediction_does_not_tell_it():
     w = make(predict=True, position=(1, 0))
     assert repr(w).endswith("output (1, 0) = ?")
-    w.answers = [(0, 1, 0, 8)]
+    w.answers = [(0, 1, 0, 8), (0, 0, 0, 13)]
+    assert repr(w).endswith("output (1, 0) = ?"), "a wrong try tells nothing"
+    w.answers = [(0, 1, 0, 8), (0, 1, 0, 9)]
+    assert repr(w).endswith("output (1, 0) = 9")
+    w.answers = [(0, 1, 0, 8), (0, 1, 0, None)]
     assert repr(w).endswith("output (1, 0) = 9")
 
 
@@ -267,6 +313,30 @@ def test_reset_goes_back_to_the_beginning():
 def test_unknown_arguments_are_refused():
     with pytest.raises(TypeError, match="pading"):
         SlidingKernel(pading=1)
+
+
+@pytest.mark.parametrize("name, message", [
+    ("postion", "SlidingKernel has no 'postion' to set: did you mean position?"),
+    ("strides", "did you mean stride?"),
+    ("colour", "has no 'colour' to set: it has answers, bias, channel, drawing, filter, flipped, "),
+])
+def test_unknown_attributes_are_refused(name, message):
+    w = make()
+    with pytest.raises(AttributeError, match=re.escape(message)):
+        setattr(w, name, 3)
+    assert not hasattr(w, name)
+
+
+def test_private_and_known_attributes_can_be_set():
+    w = make()
+    w._mine, w.layout = 3, {}
+    w.flipped = np.bool_(True)
+    assert w._mine == 3 and w.flipped is True
+
+
+def test_few_channels_of_three_columns_are_no_colour_image():
+    for shape in [(3, 5, 3), (2, 4, 4), (1, 9, 4), (4, 4, 3)]:
+        assert SlidingKernel(np.ones(shape), [[1]]).output().shape == shape[1:]
 
 
 # ---- what a notebook keeps

@@ -18,6 +18,7 @@ from course_lib.commands import setup
 FIRST = ("lab", "test", "train", "data", "doctor", "setup")
 WITHOUT_ENVIRONMENT = ("doctor", "setup")  # the one never makes it, the other does nothing else
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+HELP = {"-h", "--help"}
 USAGE = """usage: python3 -m course_lib COMMAND ...      (Windows: py -m course_lib COMMAND ...)
        course COMMAND ...                     (once installed)
 
@@ -31,11 +32,15 @@ def names() -> list[str]:
 
 
 def summary(name: str) -> str:
-    """Return the first line of a command's docstring, read without importing the command."""
-    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-    line = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-    line = re.sub("^`[^`]*`: ", "", line)
+    """Return the first line of a command's docstring, as a line of the list of commands."""
+    line = re.sub("^`[^`]*`: ", "", opening(name).partition("\n")[0])
     return line[:1].upper() + line[1:]
+
+
+def opening(name: str) -> str:
+    """Return a command's docstring, read without importing the command."""
+    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)) or ""
 
 
 def usage() -> str:
@@ -59,9 +64,30 @@ def one_blas_thread() -> None:
         os.environ.setdefault(variable, "1")
 
 
+def explain(name: str, words: list[str]) -> int:
+    """Print a command's help, in whatever environment; nothing is made or installed for it.
+
+    By the command itself where the course's packages are, else what opens its source.
+    """
+    lacking = [] if name in WITHOUT_ENVIRONMENT else setup.shortfalls()
+    if lacking and setup.state() == "ready":
+        return setup.hand_over(setup.venv_python(), words)
+    if name not in WITHOUT_ENVIRONMENT and not (lacking and name == "lab"):  # lab writes files
+        try:
+            return importlib.import_module(f"course_lib.commands.{name}").main(words[1:]) or 0
+        except ImportError as error:
+            lacking = lacking or [f"not installed: {error.name}"]
+    print(opening(name))
+    if lacking:
+        print(f"\nThis is the short form, as this Python ({sys.executable}) cannot run the course:")
+        print("\n".join(f"  - {sentence}" for sentence in lacking))
+        print("`python3 -m course_lib doctor` says what to do.")
+    return 0
+
+
 def run(words: list[str]) -> int:
     """Run `words[0]` with the other words, in the course's environment; return its exit status."""
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not words or words[0] in HELP | {"help"}:
         print(usage())
         return 0 if words else 2
     name, *rest = words
@@ -69,6 +95,8 @@ def run(words: list[str]) -> int:
         print(unknown(name), file=sys.stderr)
         return 2
     try:
+        if HELP & set(rest):
+            return explain(name, words)
         if name not in WITHOUT_ENVIRONMENT:
             one_blas_thread()
             python = setup.environment()

@@ -8,6 +8,16 @@ from pathlib import Path
 
 from course_lib.commands.site import LESSONS
 
+KEYS = """keys in the deck:
+  Right, Down, Space, PageDown   on: the next screen, or what this one still hides
+  Left, Up, PageUp               back
+  S                              the speaker's window, with the notes
+  C                              light or dark
+  Esc                            all screens at a glance, and back
+  F, ?                           the whole display; all keys
+After a click in a widget, arrows and Space belong to the widget: go on with PageDown, or press
+Esc first. For paper, add ?print-pdf to the deck's address and print it."""
+
 
 def main(argv: list[str] | None = None) -> int:
     from course_lib.site import SiteError
@@ -16,9 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python3 -m course_lib slides",
         description="Write the slides of a lesson as one file that needs no kernel and no network.",
-        epilog="In the deck: arrow keys turn the slides, S opens the speaker's window, C changes "
-               "light and dark, F fills the screen, ? lists all keys. Add ?print-pdf to its "
-               "address and print for paper.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=KEYS,
     )
     parser.add_argument("lessons", nargs="+", metavar="NN",
                         help="the lesson's number, 01 for example, or a notebook")

@@ -5,6 +5,7 @@ A widget is one Python class of traits here and one view in static/; the arithme
 
 from __future__ import annotations
 
+import difflib
 import json
 from numbers import Integral
 from pathlib import Path
@@ -41,6 +42,7 @@ def static_text(name: str) -> str:
 PARTS = {
     "draw_digit": ("network",),
     "gradient_flow": ("gradient",),
+    "shape_tracer": ("recipe", "flatten_map"),
     "step_size": ("chart",),
     "training_player": ("chart",),
 }
@@ -65,8 +67,24 @@ def style_source(*names: str) -> str:
     return "".join(map(static_text, ("course.css", *own)))
 
 
+class Checked(traitlets.TraitType):
+    """A trait that the widget's own @validate checks, None included (traitlets.Any lets it in)."""
+
+
+class Flag(traitlets.TraitType):
+    """A trait that is True or False."""
+
+    default_value = False
+
+    def validate(self, widget, value):
+        if not isinstance(value, (bool, np.bool_)):
+            raise WidgetError(
+                f"{type(widget).__name__}: {self.name} must be True or False, got {value!r:.80}.")
+        return bool(value)
+
+
 class Matrix(traitlets.TraitType):
-    """A trait that turns an array (or, for kernels, a name in KERNELS) into nested lists.
+    """A trait that turns an array into nested lists; a kernel may be a name in KERNELS.
 
     axes: the shapes that are allowed, by the names of their axes; the last two are at most 64.
     """
@@ -74,33 +92,74 @@ class Matrix(traitlets.TraitType):
     def __init__(self, *axes, **options):
         super().__init__(**options)
         self.axes = axes or ("(rows, columns)",)
+        self.is_kernel = "KH" in self.axes[0]
 
     def validate(self, widget, value):
         who = f"{type(widget).__name__}: {self.name}"
         if isinstance(value, str):
-            return [list(row) for row in named_kernel(value, who)]
+            return [list(row) for row in named_kernel(value, who, self.is_kernel)]
         allowed = [names.count(",") + 1 for names in self.axes]
         try:
-            array = np.asarray(value, dtype=np.float64)
+            array = np.asarray(value)
+            array = array if np.iscomplexobj(array) else array.astype(np.float64)
         except (TypeError, ValueError):
+            numbers = " or ".join(f"{n}-D" for n in allowed)
             raise WidgetError(
-                f"{who} must be a {allowed[0]}-D array of numbers, got {value!r:.80}."
+                f"{who} must be a {numbers} array of numbers, got {value!r:.80}."
             ) from None
+        if np.iscomplexobj(array):
+            raise WidgetError(f"{who} must hold real numbers, got complex ones.")
         limits = [MOST_LAYERS] * (array.ndim - 2) + [LARGEST] * 2
         fits = [1 <= size <= limit for size, limit in zip(array.shape, limits)]
-        if array.ndim not in allowed or not all(fits):
+        colour = "" if self.is_kernel else colours_last(array.shape, 3 in allowed)
+        if array.ndim not in allowed or not all(fits) or (colour and min(array.shape[:2]) > 4):
             layers = f"channels and filters 1 to {MOST_LAYERS}, " * (len(allowed) > 1)
             raise WidgetError(
                 f"{who} must have the shape {' or '.join(self.axes)}, {layers}rows and columns "
-                f"each 1 to {LARGEST}, got {array.shape}; one channel of one image of a batch is "
-                "x[0, 0]."
+                f"each 1 to {LARGEST}, got {array.shape}; "
+                + (colour or "one channel of one image of a batch is x[0, 0].")
             )
         if not np.isfinite(array).all():
             raise WidgetError(f"{who} must hold finite numbers, got NaN or infinity.")
         return array.tolist()
 
 
-def named_kernel(name: str, who: str) -> list:
+class Bias(traitlets.TraitType):
+    """A trait that is None, one number for every filter, or a list of one number a filter."""
+
+    default_value = None
+
+    def validate(self, widget, value):
+        if value is None:
+            return None
+        try:
+            array = np.array(np.nan) if np.iscomplexobj(value) else np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            array = np.array(np.nan)
+        if array.ndim > 1 or not np.isfinite(array).all():
+            raise WidgetError(
+                f"{type(widget).__name__}: {self.name} must be None, a number or a number for "
+                f"each filter, got {value!r:.80}."
+            )
+        return array.tolist()
+
+
+def colours_last(shape, has_channels: bool) -> str:
+    """What to do with an image (rows, columns, 3 or 4 colours); "" for every other shape.
+
+    >>> colours_last((8, 8, 3), True), colours_last((3, 8, 8), True)
+    ('in a colour image the channels come first: x.transpose(2, 0, 1).', '')
+    """
+    if len(shape) != 3 or shape[2] not in (3, 4):
+        return ""
+    return ("in a colour image the channels come first: x.transpose(2, 0, 1)." if has_channels
+            else "one channel of a colour image is x[:, :, 0].")
+
+
+def named_kernel(name: str, who: str, is_kernel: bool) -> list:
+    if not is_kernel:
+        raise WidgetError(f"{who} must be an array, got {name!r}; names are for kernels, and a "
+                          "picture is loaded to an array first: course_lib.image_folder.")
     if name not in KERNELS:
         raise WidgetError(f"{who} must be an array or one of {', '.join(KERNELS)}; got {name!r}.")
     return KERNELS[name]
@@ -124,6 +183,16 @@ class CourseWidget(anywidget.AnyWidget):
     """
 
     module = ""
+
+    def __setattr__(self, name, value):
+        """Set what exists; a name that is not known, often a slip of the keyboard, is refused."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            shared = {*anywidget.AnyWidget.class_trait_names(), "playing"}
+            own = sorted(n for n in {*self.trait_names()} - shared if not n.startswith("_"))
+            near = difflib.get_close_matches(name, own, 1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(own)}."
+            raise AttributeError(f"{type(self).__name__} has no {name!r} to set: {hint}")
+        super().__setattr__(name, value)
 
     def state(self) -> dict:
         """Return the traits of the subclass by name: all that a page needs to start the view."""

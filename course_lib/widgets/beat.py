@@ -1,4 +1,7 @@
-"""A beat of the plain kind: one control, one picture that the lesson's own callback draws."""
+"""A beat of the plain kind: one control, one picture that the lesson's own callback draws.
+
+Imports plots; where no kernel runs, an overview of all settings stands for the control.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,27 @@ import base64
 
 import ipywidgets
 
+from course_lib.plots import Picture
 from course_lib.widgets.base import WidgetError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Beat:
-    """Show a control above a picture; where no kernel runs, the picture as it is now.
+    """Show a control above a picture; where no kernel runs, all settings side by side.
 
     control: a slider, a dropdown, or a box of them; picture: an ipywidgets.Image (PNG) or HTML
     whose value the lesson's `observe` callback sets; call it once before. alt: the sentence for
-    those who cannot see it, by default "description: value" of the control.
+    those who cannot see it, by default "description: value" of the control. overview: a Picture
+    of what the settings show, one beside the other, for a page, a slide, paper and GitHub; the
+    picture as it is now where there is none.
     Raises WidgetError where there is no picture yet, or no description to speak of.
     >>> slider = ipywidgets.IntSlider(3, description="stride")
     >>> Beat(slider, ipywidgets.HTML("<b>9</b>"))
     Beat: stride: 3
     """
 
-    def __init__(self, control, picture, alt: str | None = None):
+    def __init__(self, control, picture, alt: str | None = None, overview: Picture | None = None):
         if not isinstance(picture, (ipywidgets.Image, ipywidgets.HTML)):
             raise WidgetError(
                 "Beat: picture must be an ipywidgets.Image or an ipywidgets.HTML, "
@@ -34,7 +40,12 @@ class Beat:
                 "Beat: control must be an ipywidgets slider, dropdown or box of them, "
                 f"got {type(control).__name__}."
             )
-        self.control, self.picture, self.alt = control, picture, alt
+        if not isinstance(overview, (Picture, type(None))):
+            raise WidgetError(
+                "Beat: overview must be a Picture of all settings, as show_images(...) gives it, "
+                f"got {type(overview).__name__}."
+            )
+        self.control, self.picture, self.alt, self.overview = control, picture, alt, overview
         self.box = ipywidgets.VBox([control, picture])
         self.told()
 
@@ -49,24 +60,31 @@ class Beat:
         return told
 
     def _repr_mimebundle_(self, **options):
-        """The live view for a notebook; the picture and its text for all that has no kernel."""
+        """The live view for a notebook; a picture and its text for all that has no kernel."""
         live = self.box._repr_mimebundle_(**options)
         live = live[0] if isinstance(live, tuple) else live
-        data, told = {**live, "text/plain": repr(self)}, self.told()
+        data, metadata = self.still()
+        return {**live, "text/plain": repr(self), **data}, metadata
+
+    def still(self) -> tuple[dict, dict]:
+        """What stands for the control where no kernel runs, as (data, metadata) of an output."""
         if not self.picture.value:
             raise WidgetError(
                 "Beat: the picture is empty: call the callback once before Beat(control, picture)."
             )
+        if self.overview is not None:
+            data, metadata = self.overview._repr_mimebundle_()
+            about = {**metadata["image/png"], "beat": "overview"}
+            return {"image/png": data["image/png"]}, {"image/png": about}
         if isinstance(self.picture, ipywidgets.HTML):
-            return {**data, "text/html": self.picture.value}, {}
+            return {"text/html": self.picture.value}, {}
         content = bytes(self.picture.value)
         if not content.startswith(PNG):
             raise WidgetError("Beat: the picture's value must be a PNG, as Picture.png() gives it.")
-        metadata = {"alt": told}
+        about = {"alt": self.told()}
         if self.picture.width.isdigit():
-            metadata["width"] = int(self.picture.width)
-        data["image/png"] = base64.b64encode(content).decode("ascii")
-        return data, {"image/png": metadata}
+            about["width"] = int(self.picture.width)
+        return {"image/png": base64.b64encode(content).decode("ascii")}, {"image/png": about}
 
     def __repr__(self) -> str:
         return f"Beat: {self.told()}"

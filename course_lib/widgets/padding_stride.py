@@ -7,7 +7,9 @@ import traitlets
 
 from course_lib.plots import Picture, draw_padding_stride
 from course_lib.shapes import ShapeError, Windows, as_pair, resolve_windows
-from course_lib.widgets.base import LARGEST, WidgetError, module_source, plain, style_source
+from course_lib.widgets.base import (
+    LARGEST, Checked, WidgetError, module_source, plain, style_source,
+)
 from course_lib.widgets.walk import WalkingWidget
 
 
@@ -32,10 +34,10 @@ class PaddingStride(WalkingWidget):
     _esm = module_source("padding_stride")
     _css = style_source("padding_stride")
 
-    size = traitlets.Any((7, 8)).tag(sync=True)
-    kernel_size = traitlets.Any((3, 3)).tag(sync=True)
-    stride = traitlets.Any((2, 2)).tag(sync=True)
-    padding = traitlets.Any(1).tag(sync=True)
+    size = Checked((7, 8)).tag(sync=True)
+    kernel_size = Checked((3, 3)).tag(sync=True)
+    stride = Checked((2, 2)).tag(sync=True)
+    padding = Checked(1).tag(sync=True)
 
     def __init__(self, size=(7, 8), kernel_size=(3, 3), stride=(2, 2), padding=1, *,
                  position=(0, 0)):

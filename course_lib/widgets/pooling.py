@@ -12,7 +12,7 @@ from course_lib.plots import Picture, draw_pooling
 from course_lib.pool import avg_pool2d, max_pool2d
 from course_lib.shapes import ShapeError, Windows, as_pair, resolve_windows
 from course_lib.widgets.base import (
-    KERNELS, Matrix, WidgetError, module_source, plain, style_source,
+    KERNELS, Checked, Flag, Matrix, WidgetError, module_source, plain, style_source,
 )
 from course_lib.widgets.walk import WalkingWidget
 
@@ -35,10 +35,11 @@ class PoolingWindow(WalkingWidget):
 
     max: y[i, j] = max over u, v of image[i*stride + u, j*stride + v]; average: their mean
 
-    image (H, W); kind "max" or "average"; kernel_size and stride: a whole number or a pair,
-    stride None means kernel_size; shift (down, right) in pixels, or "up", "down", "left",
-    "right", "none"; position (i, j) in the output, None for its largest value. Every argument
-    stays an attribute that can be read and set. Raises WidgetError, a ShapeError.
+    image (H, W); kind "max" or "average" ("avg" for short); kernel_size and stride: a whole number
+    or a pair, stride None means kernel_size; shift (down, right) in pixels, or "up", "down",
+    "left", "right", "none"; compare=True puts the same count after a convolution below; position
+    (i, j) in the output, None for its largest value. Every argument stays an attribute that can be
+    read and set. Raises WidgetError, a ShapeError.
     >>> w = PoolingWindow()
     >>> w.shift = (1, -1)
     >>> w
@@ -54,26 +55,23 @@ class PoolingWindow(WalkingWidget):
     _css = style_source("pooling")
 
     image = Matrix().tag(sync=True)
-    kind = traitlets.Any("max").tag(sync=True)
-    kernel_size = traitlets.Any((2, 2)).tag(sync=True)
-    stride = traitlets.Any((2, 2)).tag(sync=True)
-    shift = traitlets.Any((0, 0)).tag(sync=True)
+    kind = Checked("max").tag(sync=True)
+    kernel_size = Checked((2, 2)).tag(sync=True)
+    stride = Checked((2, 2)).tag(sync=True)
+    shift = Checked((0, 0)).tag(sync=True)
+    compare = Flag().tag(sync=True)
 
     def __init__(self, image=CORNER, kind="max", kernel_size=2, stride=None, *, shift=(0, 0),
-                 position=None):
-        given = {} if position is None else {"position": position}
-        stride = kernel_size if stride is None else stride
+                 position=None, compare=False):
         super().__init__(image=image, kind=kind, kernel_size=kernel_size, stride=stride,
-                         shift=shift, **given)
-        if position is None:
-            output = self.output()
-            self.position = np.unravel_index(output.argmax(), output.shape)
+                         shift=shift, position=position, compare=compare)
 
     def output(self, shifted: bool = False) -> np.ndarray:
         """The pooled map (OH, OW) of the image, or of the shifted image, by the course's pool."""
         image = np.array(self.shifted() if shifted else self.image)
         pool2d = max_pool2d if self.kind == "max" else avg_pool2d
-        return pool2d(image[None, None], self.kernel_size, self.stride)[0][0, 0]
+        where = self._windows()
+        return pool2d(image[None, None], where.kernel_size, where.stride)[0][0, 0]
 
     def shifted(self) -> np.ndarray:
         """The image moved by `shift`; what leaves is lost, zeros enter."""
@@ -117,11 +115,17 @@ class PoolingWindow(WalkingWidget):
 
     def _windows(self, **changes) -> Windows:
         now = {name: getattr(self, name) for name in self.shaping} | changes
+        stride = now["kernel_size"] if now["stride"] is None else now["stride"]
+        size = np.shape(now["image"])
         try:
-            return resolve_windows(np.shape(now["image"]), plain(now["kernel_size"]),
-                                   plain(now["stride"]), 0, "PoolingWindow")
+            window = as_pair(plain(now["kernel_size"]), "kernel_size", "PoolingWindow")
+            if any(part > n for part, n in zip(window, size)):
+                raise WidgetError(
+                    f"PoolingWindow: the window, {window[0]}×{window[1]}, is larger than the "
+                    f"image, {size[0]}×{size[1]}: use a smaller window or a larger image.")
+            return resolve_windows(size, window, plain(stride), 0, "PoolingWindow")
         except ShapeError as error:
-            raise WidgetError(str(error).replace("the kernel,", "the window,")) from None
+            raise WidgetError(str(error)) from None
 
     @traitlets.validate("image")
     def _check_image(self, proposal):
@@ -130,16 +134,26 @@ class PoolingWindow(WalkingWidget):
 
     @traitlets.validate("kernel_size", "stride")
     def _check_pair(self, proposal):
-        value = plain(proposal.value)
-        self._windows(**{proposal.trait.name: value})
-        return as_pair(value, proposal.trait.name)
+        name, value = proposal.trait.name, plain(proposal.value)
+        if name == "stride" and value is None:
+            value = self.kernel_size
+        self._windows(**{name: value})
+        return as_pair(value, name)
+
+    @traitlets.validate("position")
+    def _check_position(self, proposal):
+        if proposal.value is not None:
+            return super()._check_position(proposal)
+        output = self.output()
+        return plain(np.array(np.unravel_index(output.argmax(), output.shape)))
 
     @traitlets.validate("kind")
     def _check_kind(self, proposal):
-        if proposal.value not in ("max", "average"):
+        kinds = {"max": "max", "average": "average", "avg": "average"}
+        if not isinstance(proposal.value, str) or proposal.value not in kinds:
             raise WidgetError(
                 f"PoolingWindow: kind must be 'max' or 'average', got {proposal.value!r}.")
-        return proposal.value
+        return kinds[proposal.value]
 
     @traitlets.validate("shift")
     def _check_shift(self, proposal):

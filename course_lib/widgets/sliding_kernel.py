@@ -8,32 +8,14 @@ import traitlets
 from course_lib.conv import conv2d
 from course_lib.plots import Picture, draw_sliding_kernel
 from course_lib.shapes import ShapeError, Windows, resolve_windows
-from course_lib.widgets.base import Matrix, WidgetError, module_source, plain, style_source
+from course_lib.widgets.base import (
+    Bias, Checked, Flag, Matrix, WidgetError, module_source, plain, style_source,
+)
 from course_lib.widgets.walk import WalkingWidget
 
 SQUARE = [[0, 0, 0, 0, 0, 0], [0, 9, 9, 9, 9, 0], [0, 9, 9, 9, 9, 0],
           [0, 9, 9, 9, 9, 0], [0, 9, 9, 9, 9, 0], [0, 0, 0, 0, 0, 0]]
 SHOWN_EXACTLY = 0.005  # two decimals are shown: a prediction this near is right
-
-
-class Bias(traitlets.TraitType):
-    """A trait that is None, one number for every filter, or a list of one number a filter."""
-
-    default_value = None
-
-    def validate(self, widget, value):
-        if value is None:
-            return None
-        try:
-            array = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            array = np.array(np.nan)
-        if array.ndim > 1 or not np.isfinite(array).all():
-            raise WidgetError(
-                f"{type(widget).__name__}: {self.name} must be None, a number or a number for "
-                f"each filter, got {value!r:.80}."
-            )
-        return array.tolist()
 
 
 class SlidingKernel(WalkingWidget):
@@ -45,10 +27,10 @@ class SlidingKernel(WalkingWidget):
     image (H, W) or (C, H, W); kernel (KH, KW), used on every channel, or a name in KERNELS, or
     (C, KH, KW) or (F, C, KH, KW); bias None, a number or F numbers; stride and padding as in
     conv2d; flipped=True turns the kernel by 180°: a true convolution. filter and channel: the
-    sheets in view; position (i, j) in the output. predict=True hides outputs until a number is
-    typed (`answers`, `score()`); drawing=True makes the pixels editable; seed: the next random
-    kernel. Every argument stays an attribute that can be read and set; what the reader does in
-    the browser arrives there too. Raises WidgetError, a ShapeError.
+    sheets in view; position (i, j) in the output. predict=True hides each output until it is typed
+    right or revealed (`answers`: every try; `score()`); drawing=True makes the pixels editable;
+    seed: the next random kernel. Every argument stays an attribute that can be read and set; what
+    the reader does in the browser arrives there too. Raises WidgetError, a ShapeError.
     >>> w = SlidingKernel([[0, 3, 4], [9, 5, 0], [6, 2, 1]], [[0, 1], [0, 2]])
     >>> w.position = (1, 0)
     >>> w
@@ -63,15 +45,15 @@ class SlidingKernel(WalkingWidget):
     image = Matrix("(rows, columns)", "(channels, rows, columns)").tag(sync=True)
     kernel = Matrix("(KH, KW)", "(C, KH, KW)", "(F, C, KH, KW)").tag(sync=True)
     bias = Bias().tag(sync=True)
-    stride = traitlets.Any(1).tag(sync=True)
-    padding = traitlets.Any(0).tag(sync=True)
-    flipped = traitlets.Bool(False).tag(sync=True)
-    filter = traitlets.Any(0).tag(sync=True)
-    channel = traitlets.Any(0).tag(sync=True)
-    predict = traitlets.Bool(False).tag(sync=True)
-    answers = traitlets.Any(()).tag(sync=True)  # (filter, row, column, number or None: revealed)
-    drawing = traitlets.Bool(False).tag(sync=True)
-    seed = traitlets.Any(0).tag(sync=True)
+    stride = Checked(1).tag(sync=True)
+    padding = Checked(0).tag(sync=True)
+    flipped = Flag().tag(sync=True)
+    filter = Checked(0).tag(sync=True)
+    channel = Checked(0).tag(sync=True)
+    predict = Flag().tag(sync=True)
+    answers = Checked(()).tag(sync=True)  # every try: (filter, row, column, number; None: revealed)
+    drawing = Flag().tag(sync=True)
+    seed = Checked(0).tag(sync=True)
 
     def __init__(self, image=SQUARE, kernel="vertical edge", *, bias=None, position=(0, 0),
                  stride=1, padding=0, flipped=False, filter=0, channel=0, predict=False,
@@ -97,10 +79,33 @@ class SlidingKernel(WalkingWidget):
         return y[0] if np.ndim(self.kernel) == 4 else y[0, 0]
 
     def score(self) -> tuple[int, int]:
-        """(right, typed): how many predictions are right to the two decimals that are shown."""
-        y = self.output().reshape(-1, *self._windows().output)
-        off = [abs(typed - y[f, i, j]) for f, i, j, typed in self.answers if typed is not None]
-        return sum(bool(part <= SHOWN_EXACTLY + 1e-9) for part in off), len(off)
+        """(right at the first try, tried): how many outputs; a later try does not count.
+
+        Right is what follows from the exact numbers or from those rounded to two decimals.
+        """
+        first = {}
+        for f, i, j, typed in self.answers:
+            if typed is not None:
+                first.setdefault((f, i, j), typed)
+        return sum(self._is_right(*place, typed) for place, typed in first.items()), len(first)
+
+    def _is_right(self, f: int, i: int, j: int, typed: float) -> bool:
+        """Is this number the output, or between what rounded factors or products add up to?"""
+        x, weight, bias = self._layer()
+        where = self._windows()
+        (KH, KW), (sh, sw) = where.kernel_size, where.stride
+        window = np.pad(x, ((0, 0), *where.padding))[:, i * sh : i * sh + KH, j * sw : j * sw + KW]
+        sums = [rounded(window * weight[f]).sum(), (rounded(window) * rounded(weight[f])).sum()]
+        if bias is not None:
+            sums = [part + rounded(bias[f]) for part in sums]
+        sums.append(self.output().reshape(-1, *where.output)[f, i, j])
+        margin = SHOWN_EXACTLY + 1e-9
+        return bool(min(sums) - margin <= typed <= max(sums) + margin)
+
+    def _is_known(self, f: int, i: int, j: int) -> bool:
+        """Has this output been typed right, or revealed?"""
+        tries = [answer[3] for answer in self.answers if answer[:3] == (f, i, j)]
+        return any(typed is None or self._is_right(f, i, j, typed) for typed in tries)
 
     def still(self) -> Picture:
         x, weight, bias = self._layer()
@@ -201,10 +206,19 @@ class SlidingKernel(WalkingWidget):
         by = ["×".join(map(str, np.shape(a))) for a in (self.image, self.kernel, self.output())]
         where = f"{self.filter}, {i}, {j}" if np.ndim(self.kernel) == 4 else f"{i}, {j}"
         more = f", bias {self.bias}" * (self.bias is not None) + ", turned by 180°" * self.flipped
-        known = any(answer[:3] == (self.filter, i, j) for answer in self.answers)
-        value = "?" if self.predict and not known else f"{y[self.filter, i, j]:.4g}"
+        hidden = self.predict and not self._is_known(self.filter, i, j)
+        value = "?" if hidden else f"{y[self.filter, i, j]:.4g}"
         return (f"SlidingKernel: image {by[0]}, kernel {by[1]}{more}, stride {self.stride}, "
                 f"padding {self.padding} -> output {by[2]}; output ({where}) = {value}")
+
+
+def rounded(values) -> np.ndarray:
+    """Two decimals, as the browser shows them: halves away from 0, where np.round has even digits.
+
+    >>> rounded([0.125, -0.125, 1 / 9]).tolist()
+    [0.13, -0.13, 0.11]
+    """
+    return np.sign(values) * np.floor(np.abs(values) * 100 + 0.5) / 100
 
 
 def is_answer(one, sizes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traitlets
 
 from course_lib.shapes import Windows
-from course_lib.widgets.base import CourseWidget, WidgetError, plain
+from course_lib.widgets.base import Checked, CourseWidget, Flag, WidgetError, plain
 
 
 class WalkingWidget(CourseWidget):
@@ -16,8 +16,8 @@ class WalkingWidget(CourseWidget):
 
     shaping: tuple[str, ...] = ()
 
-    position = traitlets.Any((0, 0)).tag(sync=True)
-    playing = traitlets.Bool(False).tag(sync=True)
+    position = Checked((0, 0)).tag(sync=True)
+    playing = Flag().tag(sync=True)
 
     def __init__(self, **traits):
         super().__init__(**traits)
@@ -41,8 +41,8 @@ class WalkingWidget(CourseWidget):
         whole = isinstance(value, tuple) and [type(part) for part in value] == [int, int]
         if not (whole and 0 <= value[0] < rows and 0 <= value[1] < columns):
             raise WidgetError(
-                f"{type(self).__name__}: position must be (row, column) with row 0 to {rows - 1} "
-                f"and column 0 to {columns - 1}, got {proposal.value!r}."
+                f"{type(self).__name__}: position must be (row, column), whole numbers with row "
+                f"0 to {rows - 1} and column 0 to {columns - 1}, got {proposal.value!r}."
             )
         return value
 

@@ -1,6 +1,7 @@
 // Drawing for the widgets: grids of numbers, colours, short decimals, small controls, the walk.
 // Put between cnn.js and a view; knows nothing of convolution. The looks live in course.css.
 
+const MOST_BELOW = 25; // the denominator of a fraction that is shown as one
 let madeGrids = 0; // makes element ids unique on a page,
 const COPY = Math.random().toString(36).slice(2, 10); // though JupyterLab loads a copy a widget
 
@@ -27,16 +28,39 @@ export function formatNumber(value, digits) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
 }
 
+// As short as it is true to two decimals: "1", "0.5", "0.33".
+export function trimmedNumber(value) {
+  return formatNumber(value, decimalsFor([value]));
+}
+
+// "1/9" where two decimals are not the whole truth and a small fraction is; else trimmed.
+export function fractionNumber(value) {
+  const isWhole = (number) => Math.abs(number - Math.round(number))
+    < 1e-9 * Math.max(1, Math.abs(number));
+  if (isWhole(value * 100)) return trimmedNumber(value);
+  for (let below = 3; below <= MOST_BELOW; below += 1) {
+    if (isWhole(value * below)) return `${formatNumber(value * below, 0)}/${below}`;
+  }
+  return trimmedNumber(value);
+}
+
 // How wide a number is drawn, in widths of one letter m: a minus is wider than a digit.
 function widthOf(text) {
   return [...text].reduce((sum, c) => sum + ({ ".": 0.33, "\u2212": 0.84 }[c] ?? 0.64), 0);
 }
 
-// "-1,5" and "−1.5" are the number -1.5; anything that is not a finite number is null.
+// "-1,5", "−1.5" and "-3/2" are the number -1.5; anything that is not a finite number is null.
 export function parseNumber(text) {
-  const plain = text.trim().replace("\u2212", "-").replace(",", ".");
-  const value = Number(plain);
-  return plain !== "" && Number.isFinite(value) ? value : null;
+  const parts = text.replaceAll("\u2212", "-").replaceAll(",", ".").split("/");
+  if (parts.length > 2 || parts.some((part) => part.trim() === "")) return null;
+  const [above, below] = parts.map(Number);
+  const value = above / (below ?? 1);
+  return Number.isFinite(value) ? value : null;
+}
+
+// Could this become a number when more is typed? "-", "2/", ""
+function isBegun(text) {
+  return /^\s*[-\u2212]?\d*[.,]?\d*(\/\d*)?\s*$/.test(text);
 }
 
 // ---- colours ----------------------------------------------------------------------------------
@@ -78,11 +102,14 @@ export function colourScale(values, signed) {
 
 // A table of numbers with a frame that can be moved over it.
 // options: label, signed (colours), role "table" or "grid" (a grid takes the keyboard),
-//          edit(row, column, value): makes every cell an input.
+//          edit(row, column, value): makes every cell an input; say(text): what is wrong there;
+//          write(value): the text of a number.
 export class NumberGrid {
-  constructor({ label, signed = false, role = "table", edit = null }) {
+  constructor({ label, signed = false, role = "table", edit = null, say = () => {},
+    write = trimmedNumber }) {
     madeGrids += 1;
-    Object.assign(this, { label, signed, role, edit, id: `cnn-grid-${COPY}-${madeGrids}` });
+    Object.assign(this, { label, signed, role, edit, say, write });
+    this.id = `cnn-grid-${COPY}-${madeGrids}`;
     this.title = element("div", { class: "cnn-title", id: `${this.id}-title` });
     this.body = element("div", {
       class: "cnn-grid", role, "aria-labelledby": `${this.id}-title`, id: this.id,
@@ -99,11 +126,10 @@ export class NumberGrid {
     if (rows !== this.shape[0] || columns !== this.shape[1]) this.build(rows, columns);
     const flat = values.flat();
     const scale = colourScale(flat, this.signed || flat.some((v) => v < 0));
-    const digits = decimalsFor(flat);
     let widest = 1;
     values.forEach((row, i) => row.forEach((value, j) => {
       const isBorder = inner !== null && !contains(inner, i, j);
-      const text = isBorder ? "0" : formatNumber(value, digits);
+      const text = isBorder ? "0" : this.write(value);
       widest = Math.max(widest, widthOf(text));
       if (isHidden(i, j)) this.drawCell(i, j, "?", HIDDEN, false);
       else this.drawCell(i, j, text, scale(value), isBorder);
@@ -137,12 +163,16 @@ export class NumberGrid {
   buildInput(i, j) {
     const name = `${this.label} row ${i}, column ${j}`;
     const input = element("input", { "aria-label": name, autocomplete: "off" });
+    const wrong = () => `Not a number: still using ${this.cells[i][j].dataset.text}.`;
     const check = () => {
       const value = parseNumber(input.value);
       input.setAttribute("aria-invalid", String(value === null));
       if (value !== null) this.edit(i, j, value);
+      this.say(value !== null || isBegun(input.value) ? "" : wrong());
     };
     input.addEventListener("input", check);
+    input.addEventListener("change", () =>
+      this.say(parseNumber(input.value) === null ? wrong() : ""));
     input.addEventListener("focus", () => input.select());
     input.addEventListener("blur", () => {
       input.removeAttribute("aria-invalid");
@@ -199,6 +229,26 @@ export class Choice {
       value: JSON.stringify(value), text, disabled: !possible(value),
     })));
     this.select.value = chosen;
+  }
+}
+
+// A button that unfolds a panel, for what is not always wanted; put both nodes where they belong.
+export class Fold {
+  constructor(label, nodes) {
+    madeGrids += 1;
+    const id = `cnn-fold-${COPY}-${madeGrids}`;
+    this.panel = element("div", { class: "cnn-folded", id }, nodes);
+    this.button = button("", label, () => this.open(this.panel.hidden));
+    this.button.classList.add("cnn-fold");
+    this.button.setAttribute("aria-controls", id);
+    this.open(false);
+  }
+
+  open(isOpen) {
+    this.panel.hidden = !isOpen;
+    this.button.setAttribute("aria-expanded", String(isOpen));
+    const label = this.button.getAttribute("aria-label");
+    this.button.textContent = `${label} ${isOpen ? "\u25be" : "\u25b8"}`;
   }
 }
 
@@ -265,7 +315,7 @@ export class Walk {
   }
 
   get position() {
-    return clampCell(this.model.get("position"), this.outputOf());
+    return clampCell(this.model.get("position") ?? [0, 0], this.outputOf());
   }
 
   // Set traits together; the position follows into a smaller output.
@@ -316,7 +366,7 @@ export class Walk {
     };
   }
 
-  // Arrows, Home and space on the grid; nothing typed in `root` reaches the notebook around it.
+  // Arrows, Home, End, space on the grid; nothing typed in `root` reaches the notebook around it.
   listenToKeys(root, grid) {
     root.addEventListener("keydown", (event) => event.stopPropagation());
     grid.addEventListener("keydown", (event) => {
@@ -325,6 +375,7 @@ export class Walk {
       const by = WALK_KEYS[event.key];
       if (by) this.goTo([i + by[0], j + by[1]]);
       else if (event.key === "Home") this.goTo([0, 0]);
+      else if (event.key === "End") this.goTo(this.outputOf().map((size) => size - 1));
       else if (event.key === " ") this.toggle();
       else return;
       event.preventDefault();

@@ -5,8 +5,9 @@ const MOST_CELLS = 64; // rows or columns of image and padding together, as in b
 const MOST_NUMBERED = 30; // columns of image and output: with more, the numbers do not fit
 const SHAPING = ["size", "kernel_size", "stride", "padding"];
 const HELP = "In the image: how many windows each cell lies in; hatched cells are padding, a "
-  + "corner mark is the first cell of a window. In the output: the windows, numbered. Point at an "
-  + "output cell, tap it, or press the arrow keys there; space plays, Home goes to the first one.";
+  + "corner mark is the first cell of a window, dropped cells lie in no window at all. In the "
+  + "output: the windows, numbered. Point at an output cell or tap it. With keys: click the "
+  + "output, then use the arrow keys; Home and End go to the first and the last one, space plays.";
 
 function geometry(values) {
   const size = asPair(values.size);
@@ -40,6 +41,21 @@ function filledFormula(word, size, kernelSize, stride, [before, after], output) 
   const rest = size + before + after - kernelSize;
   return `${word}s: ${filled} (` + (dropped === 0 ? `${rest} / ${stride} is whole: nothing dropped)`
     : `${rest} / ${stride} leaves ${dropped}: ${counted(dropped, word)} dropped)`);
+}
+
+// What the floor drops, of the image and of its padding: "1 column of padding lies in no window."
+function droppedInWords(size, { kernelSize, stride, padding }) {
+  const parts = ["row", "column"].map((word, axis) => {
+    const count = droppedBy(size[axis], kernelSize[axis], stride[axis], padding[axis]);
+    const zeros = Math.min(count, padding[axis][1]);
+    return { word, of: { padding: zeros, pixels: count - zeros } };
+  });
+  return ["pixels", "padding"].map((kind) => {
+    const some = parts.filter(({ of }) => of[kind] > 0);
+    const all = some.map(({ word, of }) => counted(of[kind], word)).join(" and ");
+    const isOne = some.length === 1 && some[0].of[kind] === 1;
+    return all && ` ${all} of ${kind} ${isOne ? "lies" : "lie"} in no window.`;
+  }).join("");
 }
 
 function unseen(visits, inner) {
@@ -139,8 +155,9 @@ class SizeForm {
     this.choice = new Choice("Padding", (kind) => this.choosePadding(kind));
     this.warning = element("p", { class: "cnn-warning", role: "alert" });
     const { size, kernel_size: kernel, stride, padding } = this.fields;
+    this.padded = [this.choice.node, padding.node]; // beside the buttons
     this.node = element("div", { class: "cnn-controls cnn-second" },
-      [size, kernel, stride, this.choice, padding].map((field) => field.node));
+      [size, kernel, stride].map((field) => field.node));
   }
 
   choosePadding(kind) {
@@ -198,7 +215,7 @@ function buildGrids() {
   output.body.tabIndex = 0;
   output.node.classList.add("cnn-own");
   const bands = ["", "cnn-upright"].map((kind) => element("div", {
-    class: `cnn-dropped ${kind}`, "aria-hidden": "true",
+    class: `cnn-dropped cnn-clear ${kind}`, "aria-hidden": "true",
   }, [element("span", { text: "dropped" })]));
   return { image, output, bands };
 }
@@ -220,7 +237,8 @@ function drawImage(image, [rows, columns], inner, windows) {
   return visits;
 }
 
-// A band over the rows and one over the columns that the floor drops.
+// A band around the rows and one around the columns that the floor drops; their pixels are dotted,
+// padding stays hatched.
 function drawBands({ image, bands }, size, { kernelSize, stride, padding }) {
   const [H, W] = image.shape;
   const [down, across] = [0, 1].map((axis) =>
@@ -230,6 +248,8 @@ function drawBands({ image, bands }, size, { kernelSize, stride, padding }) {
   bands[0].style.gridArea = `${H - down + 1} / 1 / ${H + 1} / ${W + 1}`;
   bands[1].style.gridArea = `1 / ${W - across + 1} / ${H - down + 1} / ${W + 1}`;
   image.body.append(...bands);
+  image.cells.forEach((line, i) => line.forEach((cell, j) =>
+    cell.classList.toggle("cnn-out", i >= H - down || j >= W - across)));
 }
 
 // The output holds the numbers of the windows, in the order of the walk.
@@ -240,18 +260,23 @@ function drawOutput(output, [OH, OW], columns) {
   output.cells.flat().forEach((cell) => cell.classList.add("cnn-plain"));
 }
 
-// How many columns the stylesheet has to fit side by side.
-function drawSizes(stage, columns, out) {
-  const sizes = { "--beside": columns + out, "--widest": Math.max(columns, out),
-    "--kernel-columns": 0, "--least": Math.max(columns, out) > 11 ? "0.6rem" : "1.75rem" };
+// How many rows and columns the stylesheet has to fit into its width and height.
+function drawSizes(stage, [rows, columns], [outRows, outColumns]) {
+  const widest = Math.max(columns, outColumns);
+  const sizes = { "--beside": columns + outColumns, "--widest": widest, "--kernels": 0,
+    "--kernel-columns": 0, "--signs": "5rem", "--tall": Math.max(rows, outRows),
+    "--out-rows": outRows, "--out-columns": outColumns,
+    "--least": widest > 11 ? "0.6rem" : "1.5rem" };
   Object.entries(sizes).forEach(([name, value]) => stage.style.setProperty(name, value));
 }
 
-function buildControls(walk, reset) {
+function buildControls(walk, reset, form) {
+  const keys = new Fold("Keys", [element("p", { class: "cnn-help", text: HELP })]);
   const play = button("Play", "Play", () => walk.toggle());
   const step = button("Step", "Step to the next window", () => walk.step());
   const again = button("Reset", "Reset to the beginning", reset);
-  return { play, node: element("div", { class: "cnn-controls" }, [play, step, again]) };
+  return { play, help: keys.panel, node: element("div", { class: "cnn-controls" },
+    [play, step, again, ...form.padded, keys.button]) };
 }
 
 function render({ model, el }) {
@@ -263,15 +288,14 @@ function render({ model, el }) {
   const controls = buildControls(walk, () => {
     walk.set({ ...beginning, playing: false });
     drawAll(); // also where only a field has to be put right
-  });
+  }, form);
   const formulas = element("div", { class: "cnn-formulas", "aria-live": "polite" });
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
   const sign = element("div", { class: "cnn-sign", "aria-hidden": "true", text: "\u2192" });
-  const stage = element("div", { class: "cnn-stage" }, [image.node, sign, output.node]);
-  const help = element("p", { class: "cnn-help", text: HELP });
-  const working = element("div", { class: "cnn-working" }, [formulas, says]);
+  const working = element("div", { class: "cnn-working cnn-beside" }, [formulas, says]);
+  const stage = element("div", { class: "cnn-stage" }, [image.node, sign, output.node, working]);
   const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" },
-    [controls.node, form.node, form.warning, stage, working, help])]);
+    [controls.node, form.node, controls.help, form.warning, stage])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   el.append(root);
 
@@ -285,7 +309,7 @@ function render({ model, el }) {
     const [i, j] = walk.position;
     image.mark(windowAt(i, j, windows));
     output.mark({ row: i, column: j, rows: 1, columns: 1 });
-    output.body.setAttribute("aria-activedescendant", output.cells[i][j].id);
+    output.body.setAttribute("aria-activedescendant", output.cells[i]?.[j]?.id ?? "");
     says.setAttribute("aria-live", model.get("playing") ? "off" : "polite");
     says.textContent = sentence([i, j], windows, innerOf(windows));
   };
@@ -296,11 +320,11 @@ function render({ model, el }) {
     const visits = drawImage(image, size, innerOf(windows), windows);
     drawBands(grids, size, windows);
     drawOutput(output, windows.output, visits[0].length);
-    drawSizes(stage, visits[0].length, windows.output[1]);
+    drawSizes(stage, sizeOf(visits), windows.output);
     const lines = ["row", "column"].map((word, axis) => filledFormula(word, size[axis],
       windows.kernelSize[axis], windows.stride[axis], windows.padding[axis], windows.output[axis]));
-    formulas.replaceChildren(...[...lines, unseen(visits, innerOf(windows))].map((text) =>
-      element("p", { text })));
+    const missed = unseen(visits, innerOf(windows)) + droppedInWords(size, windows);
+    formulas.replaceChildren(...[...lines, missed].map((text) => element("p", { text })));
     form.draw();
     drawPosition();
   };

@@ -3,10 +3,11 @@
 
 const MOST_VALUES = 25; // a larger window is not written out
 const MOST_SIGNED = 28; // columns side by side: with more, a cell is too small for a sign
-const SHAPING = ["image", "kind", "kernel_size", "stride", "shift"];
-const HELP = "Point at a pooled cell, tap it, or press the arrow keys there; space plays, Home "
-  + "goes back to the first cell. Each press of an arrow button shifts the image by one pixel; "
-  + "= marks a cell that kept its value, \u2260 one that did not (in large maps, a corner).";
+const SHAPING = ["image", "kind", "kernel_size", "stride", "shift", "compare"];
+const HELP = "Point at a pooled cell or tap it. With keys: click the pooled map, then use the "
+  + "arrow keys; Home and End go to the first and the last cell, space plays. Each press of an "
+  + "arrow button shifts the image by one pixel; = marks a cell that kept its value, \u2260 one "
+  + "that did not (in large maps, a corner).";
 const STEPS = [["\u2190", "left", [0, -1]], ["\u2191", "up", [-1, 0]], ["\u2193", "down", [1, 0]],
   ["\u2192", "right", [0, 1]]];
 
@@ -53,13 +54,9 @@ function comparedPart(map, by) {
 
 // ---- words ------------------------------------------------------------------------------------
 
-function text(value) {
-  return formatNumber(value, decimalsFor([value]));
-}
-
 function about(values, value) { // "=" where everything is shown truly
   const exact = [...values, value].every((v) => Math.abs(v - Number(v.toFixed(2))) < 1e-9);
-  return `${exact ? "=" : "\u2248"} ${text(value)}`;
+  return `${exact ? "=" : "\u2248"} ${trimmedNumber(value)}`;
 }
 
 // "the max of 5, 8, 7, 3 = 8", "(5 + 8 + 7 + 3) / 4 = 5.75", and how a tie is broken
@@ -67,11 +64,12 @@ function poolingInWords(kind, { value, terms, winner, equal }) {
   const values = terms.map((term) => term.value);
   const long = values.length > MOST_VALUES;
   if (kind === "average") {
-    const sum = long ? `the sum of ${values.length} pixels` : `(${values.map(text).join(" + ")})`;
+    const sum = long ? `the sum of ${values.length} pixels`
+      : `(${values.map(trimmedNumber).join(" + ")})`;
     return `${sum} / ${values.length} ${about(long ? [] : values, value)}`;
   }
   const ties = equal.length > 1 ? ` (${equal.length} equal; the first one wins)` : "";
-  const shown = long ? `${values.length} pixels` : values.map(text).join(", ");
+  const shown = long ? `${values.length} pixels` : values.map(trimmedNumber).join(", ");
   return `max of ${shown} ${about([], value)}${ties}, from row ${winner.row}, `
     + `column ${winner.column}`;
 }
@@ -116,6 +114,10 @@ function convolutionCounted(before, after, shift) {
   return `Convolution (vertical edge, padding 1): ${kept} in place; ${moved}`;
 }
 
+function hasLeft(image, shifted) {
+  return image.flat().some((value) => value !== 0) && shifted.flat().every((value) => value === 0);
+}
+
 // ---- drawing ----------------------------------------------------------------------------------
 
 function initialize({ model }) {
@@ -135,10 +137,13 @@ function buildGrids() {
   return grids;
 }
 
-function buildStage(grids) {
-  const sign = element("div", { class: "cnn-sign", "aria-hidden": "true", text: "\u2192" });
-  return element("div", { class: "cnn-stage" },
-    [grids[0].node, sign, grids[1].node, grids[2].node]);
+// Pooling before and after a shift side by side, and the convolutions below.
+function buildStages({ before, after }) {
+  const pair = ([image, pooled]) => element("div", { class: "cnn-side" }, [image.node,
+    element("div", { class: "cnn-sign", "aria-hidden": "true", text: "\u2192" }), pooled.node]);
+  const later = pair(after);
+  return { later, pooling: element("div", { class: "cnn-stage" }, [pair(before), later]),
+    convolution: element("div", { class: "cnn-stage" }, [before[2].node, after[2].node]) };
 }
 
 // Ring and sign on the maximum, a thin ring on its equals.
@@ -178,6 +183,8 @@ function buildControls(model, walk, beginning) {
     window: new Choice("Window", (size) => change({ kernel_size: size })),
     stride: new Choice("Stride", (stride) => change({ stride })),
     image: new Choice("Image", (name) => show(IMAGES[name] ?? beginning.image)),
+    compare: new Switch("compare with a convolution", (isOn) => change({ compare: isOn })),
+    keys: new Fold("Keys", [element("p", { class: "cnn-help", text: HELP })]),
   };
   const show = (image) => change({ image, shift: clampShift(model.get("shift"), image) });
   const random = () => show(model.get("image").map((row) =>
@@ -192,7 +199,7 @@ function buildControls(model, walk, beginning) {
   controls.node = element("div", { class: "cnn-controls" }, [
     controls.play, button("Step", "Step to the next pooled cell", () => walk.step()),
     button("Reset", "Reset to the beginning", () => walk.set({ ...beginning, playing: false })),
-    controls.kind.node, controls.window.node, controls.stride.node]);
+    controls.kind.node, controls.window.node, controls.stride.node, controls.keys.button]);
   controls.shift = element("div", { class: "cnn-controls cnn-second", role: "group",
     "aria-label": "Shift the image" }, [element("span", { class: "cnn-choice", text: "Shift" }),
     ...arrows, button("None", "No shift", () => change({ shift: [0, 0] })),
@@ -203,6 +210,7 @@ function buildControls(model, walk, beginning) {
 function drawControls(model, controls, beginning) {
   const sizes = [[1, 1], [2, 2], [3, 3], [4, 4]];
   const square = ([rows, columns]) => [[rows, columns], `${rows} \u00d7 ${columns}`];
+  controls.compare.draw(Boolean(model.get("compare")));
   controls.kind.draw([["max", "max"], ["average", "average"]], model.get("kind"));
   controls.window.draw(sizes.slice(1).map(square), asPair(model.get("kernel_size")),
     (size) => fits(model, { kernel_size: size }));
@@ -223,11 +231,12 @@ function render({ model, el }) {
   const [image, pooled] = grids.before;
   const controls = buildControls(model, walk, beginning);
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
-  const counts = element("div", { class: "cnn-formulas", "aria-live": "polite" });
-  const stages = [buildStage(grids.before), buildStage(grids.after)];
-  const help = element("p", { class: "cnn-help", text: HELP });
-  const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" },
-    [controls.node, stages[0], says, controls.shift, stages[1], counts, help])]);
+  const counts = element("div", { class: "cnn-formulas cnn-counts", "aria-live": "polite" });
+  const compared = element("div", { class: "cnn-formulas", "aria-live": "polite" });
+  const stages = buildStages(grids);
+  const root = element("div", { class: "cnn-widget cnn-pooling" }, [
+    element("div", { class: "cnn-body" }, [controls.node, controls.keys.panel, controls.shift,
+      counts, stages.pooling, says, controls.compare.node, compared, stages.convolution])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   el.append(root);
 
@@ -245,7 +254,7 @@ function render({ model, el }) {
       target.mark({ row: i, column: j, rows: 1, columns: 1 });
       markWinner(source, found);
     });
-    pooled.body.setAttribute("aria-activedescendant", pooled.cells[i][j].id);
+    pooled.body.setAttribute("aria-activedescendant", pooled.cells[i]?.[j]?.id ?? "");
     const shifted = model.get("shift").some((by) => by !== 0) ? ` After the shift: `
       + `${poolingInWords(kind, later)}: `
       + `${isEqual(now.value, later.value) ? "unchanged" : "changed"}.` : "";
@@ -262,17 +271,21 @@ function render({ model, el }) {
     [grids.before[1].label, grids.after[1].label] = [name, `Its ${name.toLowerCase()}`];
     [[grids.before, before], [grids.after, after]].forEach(([row, values]) =>
       row.forEach((grid, k) => grid.draw(values[k])));
-    stages[1].hidden = !isShifted;
-    stages.forEach((stage) => {
-      stage.lastElementChild.hidden = !isShifted;
-      drawSizes(stage, before);
-    });
+    const isCompared = Boolean(model.get("compare"));
+    stages.later.hidden = !isShifted;
+    stages.convolution.hidden = !isCompared;
+    grids.after[2].node.hidden = !isShifted;
+    drawSizes(stages, before);
     [1, 2].forEach((k) => markKept(grids.after[k], keptCells(before[k], after[k])));
     markCompared(grids, before, shift);
-    const lines = isShifted ? [poolingCounted(before[1], after[1], shift, windows.stride),
-      convolutionCounted(before[2], after[2], shift)]
+    const left = hasLeft(before[0], after[0])
+      ? ["The pattern has left the image: press None."] : [];
+    const lines = isShifted
+      ? [...left, poolingCounted(before[1], after[1], shift, windows.stride)]
       : ["Shift the image by one pixel: how many pooled cells stay the same?"];
-    counts.replaceChildren(...lines.map((line) => element("p", { text: line })));
+    const lower = isCompared && isShifted ? [convolutionCounted(before[2], after[2], shift)] : [];
+    [[counts, lines], [compared, lower]].forEach(([node, all]) =>
+      node.replaceChildren(...all.map((line) => element("p", { text: line }))));
     drawControls(model, controls, beginning);
     drawPosition();
   };
@@ -293,14 +306,20 @@ function render({ model, el }) {
   };
 }
 
-// How many columns the stylesheet has to fit side by side.
-function drawSizes(stage, [image, pooled, edges]) {
-  const widths = [image, pooled, edges].map((grid) => grid[0].length);
-  const beside = widths.reduce((sum, n) => sum + n);
-  stage.classList.toggle("cnn-small", beside > MOST_SIGNED);
-  const sizes = { "--beside": beside, "--widest": Math.max(...widths),
-    "--kernel-columns": 0, "--least": Math.max(...widths) > 11 ? "0.6rem" : "1.75rem" };
-  Object.entries(sizes).forEach(([name, value]) => stage.style.setProperty(name, value));
+// How many rows and columns the stylesheet has to fit into its width and height; room for the
+// shifted image is kept from the beginning, so that the first shift moves nothing.
+function drawSizes(stages, [image, pooled]) {
+  const [[rows, columns], [outRows, outColumns]] = [sizeOf(image), sizeOf(pooled)];
+  const [widest, beside] = [Math.max(columns, outColumns), 2 * (columns + outColumns)];
+  [[stages.pooling, beside, "9.5rem"], [stages.convolution, 2 * columns, "2.5rem"]].forEach(
+    ([stage, wide, signs]) => {
+      stage.classList.toggle("cnn-small", wide > MOST_SIGNED);
+      const sizes = { "--beside": wide, "--widest": widest, "--kernels": 0, "--kernel-columns": 0,
+        "--signs": signs, "--tall": Math.max(rows, outRows), "--side": columns + outColumns,
+        "--out-rows": outRows, "--out-columns": outColumns,
+        "--least": widest > 11 ? "0.6rem" : "1.5rem" };
+      Object.entries(sizes).forEach(([name, value]) => stage.style.setProperty(name, value));
+    });
 }
 
 export default { initialize, render };

@@ -6,10 +6,12 @@ const MOST_TERMS = 25; // a longer sum is not written out
 const SHOWN_EXACTLY = 0.005; // as in sliding_kernel.py: a prediction this near is right
 const SHAPING = ["image", "kernel", "bias", "stride", "padding", "flipped"];
 const BEGINNING = { bias: null, flipped: false, filter: 0, channel: 0, seed: 0 };
-const HELP = "Point at an output cell, tap it, or press the arrow keys. Space plays, Home goes "
-  + "back to the first cell. Kernel cells can be edited.";
-const PREDICT_HELP = "Tap an output cell or go there with the arrow keys, type its number, press "
-  + "Enter; Enter again goes to the next cell. Outputs you have not answered show a question mark.";
+const HELP = "Point at an output cell or tap it. With keys: click the output, then use the arrow "
+  + "keys; Home and End go to the first and the last cell, space plays. Kernel cells can be "
+  + "edited: numbers, or fractions such as 1/9.";
+const PREDICT_HELP = "Tap an output cell, or click the output and use the arrow keys; type its "
+  + "number, press Enter; once it is right, Enter goes to the next cell. You may try as often as "
+  + "you like; the first tries are counted.";
 const DRAW_HELP = "Draw in the image by tapping or dragging. With keys: arrows move, space paints "
   + "or erases, a digit sets the pixel to that number.";
 
@@ -100,53 +102,64 @@ export function randomKernel([rows, columns], seed) {
 
 // ---- words ------------------------------------------------------------------------------------
 
-function textOf(value) {
-  return formatNumber(value, decimalsFor([value]));
-}
-
-function isShownTruly(value) {
-  return Math.abs(value - Number(value.toFixed(2))) < 1e-9;
-}
-
 function writtenOut(terms) {
-  const factor = (value) => (value < 0 ? `(${textOf(value)})` : textOf(value));
+  const factor = (value) => (value < 0 ? `(${fractionNumber(value)})` : fractionNumber(value));
   return terms.length > MOST_TERMS ? `the sum of ${terms.length} products`
-    : terms.map(({ pixel, weight }) => `${textOf(pixel)}\u00d7${factor(weight)}`).join(" + ");
+    : terms.map(({ pixel, weight }) =>
+      `${trimmedNumber(pixel)}\u00d7${factor(weight)}`).join(" + ");
 }
 
 function equalsSign(terms, ...results) {
-  const factors = terms.flatMap((term) => [term.pixel, term.weight]);
-  return [...factors, ...results].every(isShownTruly) ? "=" : "\u2248";
+  const shown = [...terms.map((term) => term.pixel), ...results].map((v) => [v, trimmedNumber(v)]);
+  const all = [...shown, ...terms.map(({ weight }) => [weight, fractionNumber(weight)])];
+  return all.every(([v, text]) => Math.abs(v - parseNumber(text)) < 1e-9) ? "=" : "\u2248";
 }
 
 // "Output (1, 2) = 3×(−1) + 0×2 + … = −3.", or with channels their sums.
 function sentence(layer, [i, j], { terms, sums, total }, isHidden) {
   const { f, c, filters, channels, bias } = layer;
-  const shown = (value) => (isHidden ? "?" : textOf(value));
+  const shown = (value) => (isHidden ? "?" : trimmedNumber(value));
   const where = `Output (${i}, ${j})${filters > 1 ? ` of filter ${f}` : ""}`;
   const written = writtenOut(terms[c]);
   if (channels === 1) {
-    const more = bias === null ? "" : ` + ${textOf(bias)} (bias)`;
+    const more = bias === null ? "" : ` + ${trimmedNumber(bias)} (bias)`;
     const equals = equalsSign(terms[0], bias ?? 0, total);
     return `${where} = ${written}${more} ${equals} ${shown(total)}.`;
   }
   const parts = [...sums.map((sum, k) => `channel ${k}: ${shown(sum)}`),
-    ...(bias === null ? [] : [`bias ${textOf(bias)}`]), `sum ${shown(total)}`];
+    ...(bias === null ? [] : [`bias ${trimmedNumber(bias)}`]), `sum ${shown(total)}`];
   return `Channel ${c}: ${written} ${equalsSign(terms[c], sums[c])} ${shown(sums[c])}. `
     + `${where}: ${parts.join(", ")}.`;
 }
 
-function isRight(expected, typed) {
-  return Math.abs(typed - expected) <= SHOWN_EXACTLY + 1e-9;
+// What exact numbers, rounded factors and rounded products add up to: [least, most].
+function rangeOf({ terms, total }, bias) {
+  const round = (value) => Number(value.toFixed(2));
+  const add = (part) => terms.flat().reduce((sum, term) => sum + part(term), round(bias ?? 0));
+  const sums = [total, add((term) => round(term.pixel) * round(term.weight)),
+    add((term) => round(term.product))];
+  return [Math.min(...sums), Math.max(...sums)];
 }
 
-// What is said of an answer; null was revealed.
-function verdict(expected, typed) {
-  if (typed === null) return `Revealed: ${textOf(expected)}.`;
-  const off = Math.abs(typed - expected);
-  if (off < 1e-9) return `\u2713 Exactly right: ${textOf(expected)}.`;
-  if (isRight(expected, typed)) return `\u2713 Right to two decimals: ${textOf(expected)}.`;
-  return `\u2717 ${textOf(off)} off: expected ${textOf(expected)}, you typed ${textOf(typed)}.`;
+// As _is_right in sliding_kernel.py.
+export function isRight(parts, bias, typed) {
+  const [least, most] = rangeOf(parts, bias);
+  const margin = SHOWN_EXACTLY + 1e-9;
+  return typed >= least - margin && typed <= most + margin;
+}
+
+// What is said of the last try; null was revealed.
+function verdict(parts, bias, typed) {
+  const { total } = parts;
+  if (typed === null) return `Revealed: ${trimmedNumber(total)}.`;
+  const off = Math.abs(typed - total);
+  if (off < 1e-9) return `\u2713 Exactly right: ${trimmedNumber(total)}.`;
+  if (off <= SHOWN_EXACTLY + 1e-9) return `\u2713 Right to two decimals: ${trimmedNumber(total)}.`;
+  if (isRight(parts, bias, typed)) {
+    return `\u2713 Right with rounded numbers; more exactly ${trimmedNumber(total)}.`;
+  }
+  const side = typed < total ? "small" : "large";
+  return `Not yet: ${trimmedNumber(off)} too ${side}. Try again, or Reveal.`;
 }
 
 // ---- the sum, as boxes ------------------------------------------------------------------------
@@ -158,22 +171,19 @@ function box(above, below, isChosen = false) {
   ]);
 }
 
-// One box a cell of the window: pixel × weight above, product below.
+// One box a cell of the window: pixel × weight = product.
 function drawProducts(node, terms, columns, isHidden) {
-  const digits = decimalsFor(terms.flatMap((term) => [term.pixel, term.weight]));
-  const productDigits = decimalsFor(terms.map((term) => term.product));
   node.style.setProperty("--columns", columns);
   node.replaceChildren(...terms.map(({ pixel, weight, product }) =>
-    box(`${formatNumber(pixel, digits)} \u00d7 ${formatNumber(weight, digits)}`,
-      isHidden ? "?" : formatNumber(product, productDigits))));
+    box(`${trimmedNumber(pixel)} \u00d7 ${fractionNumber(weight)} =`,
+      isHidden ? "?" : trimmedNumber(product))));
 }
 
 // "channel 0: 3 + channel 1: −2 + bias: 1 = sum: 2", the channel in view outlined.
 function drawSums(node, { c, bias }, { sums, total }, isHidden) {
-  const digits = decimalsFor([...sums, bias ?? 0, total]);
-  const shown = (value) => (isHidden ? "?" : formatNumber(value, digits));
+  const shown = (value) => (isHidden ? "?" : trimmedNumber(value));
   const boxes = sums.map((sum, k) => box(`channel ${k}`, shown(sum), k === c));
-  if (bias !== null) boxes.push(box("bias", formatNumber(bias, digits)));
+  if (bias !== null) boxes.push(box("bias", trimmedNumber(bias)));
   const signed = boxes.flatMap((one, k) =>
     (k === 0 ? [one] : [element("span", { class: "cnn-plus", text: "+" }), one]));
   node.replaceChildren(...signed, element("span", { class: "cnn-plus", text: "=" }),
@@ -191,8 +201,9 @@ class Prediction {
     this.reveal = button("Reveal", "Reveal this output", () => this.answer(null));
     this.count = element("span", { class: "cnn-score" });
     this.says = element("p", { class: "cnn-verdict", role: "status" });
+    const told = element("div", { class: "cnn-told" }, [this.says, this.count]);
     this.node = element("div", { class: "cnn-predict" }, [element("div", { class: "cnn-controls" },
-      [this.label, this.check, this.reveal, this.count]), this.says]);
+      [this.label, this.check, this.reveal, told])]);
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.submit();
     });
@@ -203,13 +214,24 @@ class Prediction {
     return this.model.get("answers") ?? [];
   }
 
-  // The answer [f, i, j, typed] to this cell, or undefined.
-  found(f, i, j) {
-    return this.answers.find((one) => String(one.slice(0, 3)) === String([f, i, j]));
+  // All that was typed for this cell, in order; null where it was revealed.
+  tries(f, i, j) {
+    return this.answers.filter((one) => String(one.slice(0, 3)) === String([f, i, j]))
+      .map((one) => one[3]);
+  }
+
+  isRight(f, i, j, typed) {
+    const get = (name) => (name === "filter" ? f : this.model.get(name));
+    const layer = layerOf({ get });
+    return isRight(partsOf(layer, i, j), layer.bias, typed);
+  }
+
+  isKnown(f, i, j) {
+    return this.tries(f, i, j).some((typed) => typed === null || this.isRight(f, i, j, typed));
   }
 
   isHidden(f, i, j) {
-    return Boolean(this.model.get("predict")) && this.found(f, i, j) === undefined;
+    return Boolean(this.model.get("predict")) && !this.isKnown(f, i, j);
   }
 
   get place() {
@@ -217,19 +239,20 @@ class Prediction {
   }
 
   submit() {
-    if (this.found(...this.place)) {
+    if (this.isKnown(...this.place)) {
       this.goOn();
       return;
     }
     const typed = parseNumber(this.input.value);
     this.input.setAttribute("aria-invalid", String(typed === null));
     if (typed !== null) this.answer(typed);
-    else this.says.textContent = "Type a number, for instance \u22123 or 1.5.";
+    else this.says.textContent = "Type a number, for instance \u22123, 1.5 or 2/3.";
   }
 
   answer(typed) {
     this.walk.set({ answers: [...this.answers, [...this.place, typed]], playing: false });
     this.input.focus();
+    if (!this.isKnown(...this.place)) this.input.select(); // the next try replaces this one
   }
 
   // The next cell without an answer, in reading order, round the end.
@@ -263,37 +286,39 @@ class Prediction {
     });
   }
 
-  draw(output) {
+  draw({ bias }, parts) {
     this.node.hidden = !this.model.get("predict");
     if (this.node.hidden) return;
     const [f, i, j] = this.place;
-    const [found, shown] = [this.found(f, i, j), JSON.stringify([f, i, j, this.answers])];
+    const last = this.tries(f, i, j).at(-1);
+    const [isKnown, shown] = [this.isKnown(f, i, j), JSON.stringify([f, i, j, this.answers])];
     this.label.firstChild.textContent = `Your number for output (${i}, ${j}) `;
-    this.input.readOnly = found !== undefined;
+    this.input.readOnly = isKnown;
     if (shown !== this.shown) { // an answer that is being typed stays
-      this.input.value = found && found[3] !== null ? textOf(found[3]) : "";
+      if (parseNumber(this.input.value) !== last) {
+        this.input.value = (last ?? null) === null ? "" : trimmedNumber(last);
+      }
       this.input.removeAttribute("aria-invalid");
-      this.says.textContent = found ? verdict(output[i][j], found[3]) : "";
+      this.says.textContent = last === undefined ? "" : verdict(parts, bias, last);
     }
     this.shown = shown;
-    const [isDone, label] = [found && !this.next(), found ? "Next cell" : "Check"];
-    this.check.hidden = isDone === true;
+    const [isDone, label] = [isKnown && !this.next(), isKnown ? "Next cell" : "Check"];
+    this.check.hidden = isDone;
     this.check.textContent = label;
     this.check.setAttribute("aria-label", label);
-    this.reveal.hidden = found !== undefined;
+    this.reveal.hidden = isKnown;
     this.count.textContent = this.countText();
   }
 
+  // As score() in sliding_kernel.py: the first try of each cell counts.
   countText() {
-    const typed = this.answers.filter((answer) => answer[3] !== null);
-    const outputs = new Map();
-    const valueAt = (f, i, j) => {
-      const get = (name) => (name === "filter" ? f : this.model.get(name));
-      if (!outputs.has(f)) outputs.set(f, outputOf(layerOf({ get })));
-      return outputs.get(f)[i][j];
-    };
-    const right = typed.filter(([f, i, j, number]) => isRight(valueAt(f, i, j), number)).length;
-    return typed.length === 0 ? "" : `${right} of ${typed.length} right`;
+    const first = new Map();
+    this.answers.filter((answer) => answer[3] !== null).forEach((answer) => {
+      const place = String(answer.slice(0, 3));
+      if (!first.has(place)) first.set(place, answer);
+    });
+    const right = [...first.values()].filter((answer) => this.isRight(...answer)).length;
+    return first.size === 0 ? "" : `${right} of ${first.size} right at the first try`;
   }
 }
 
@@ -306,7 +331,7 @@ class Brush {
     const top = Math.max(...nested(model.get("image"), 3).flat(2));
     this.ink = top > 0 ? top : 1;
     this.field = element("input", { class: "cnn-number", autocomplete: "off",
-      value: textOf(this.ink) });
+      value: trimmedNumber(this.ink) });
     this.field.addEventListener("input", () => this.readInk());
     this.node = element("label", { class: "cnn-choice", text: "Paint with " }, [this.field]);
     this.listen();
@@ -423,7 +448,7 @@ class Controls {
     this.padding = new Choice("Padding", (value) => set({ padding: value }));
     this.image = new Choice("Image", (name) => this.chooseImage(name));
     const toggle = (name, text) => new Switch(text, (value) => walk.set({ [name]: value }));
-    this.flipped = new Switch("true convolution (turn the kernel by 180\u00b0)",
+    this.flipped = new Switch("true convolution (turned kernel)",
       (value) => set({ flipped: value }));
     this.predict = toggle("predict", "predict the output");
     this.drawing = toggle("drawing", "draw on the image");
@@ -434,15 +459,15 @@ class Controls {
 
   build(step, reset) {
     const row = (nodes) => element("div", { class: "cnn-controls" }, nodes);
-    this.more = element("details", { class: "cnn-more" }, [
-      element("summary", { text: "More: image, turned kernel, predict" }),
-      row([this.image.node, this.drawing.node, this.brush.node]),
-      row([this.flipped.node, this.predict.node]),
-    ]);
-    this.more.open = ["flipped", "predict", "drawing"].some((name) => this.model.get(name));
+    this.help = element("p", { class: "cnn-help" });
+    this.more = new Fold("More", [row([this.image.node, this.drawing.node, this.brush.node,
+      this.flipped.node, this.predict.node])]);
+    this.more.open(["flipped", "predict", "drawing"].some((name) => this.model.get(name)));
+    const keys = new Fold("Keys", [this.help]);
     this.sheets = row([this.channel.node, this.filter.node]);
     this.node = element("div", {}, [row([this.play, step, reset, this.kernel.node,
-      this.stride.node, this.padding.node]), this.more, this.sheets]);
+      this.stride.node, this.padding.node, this.more.button, keys.button]),
+    keys.panel, this.more.panel, this.sheets]);
   }
 
   now() {
@@ -515,32 +540,37 @@ class Controls {
 
 // ---- the grids --------------------------------------------------------------------------------
 
-// How many columns the stylesheet has to fit side by side.
+// How many rows and columns the stylesheet has to fit into its width and height.
 function drawSizes(stage, padded, kernel, output, { flipped, bias, isDeep }) {
-  const isTight = flipped && bias;
-  const cell = isTight ? 2.1 : 3.25; // rem, as in course.css
-  const sign = isTight ? 2 : 3.5;
-  const extra = (flipped ? kernel * cell + sign : 0) + (bias ? cell + sign : 0) + (isDeep ? 2 : 0);
-  stage.classList.toggle("cnn-tight", isTight);
+  const widest = Math.max(padded[1], output[1]);
+  const signs = 9 + (flipped ? 5 : 0) + (bias ? 4 : 0) + (isDeep ? 3 : 0); // rem, with the gaps
   const sizes = {
-    "--beside": padded + output, "--widest": Math.max(padded, output), "--kernel-columns": kernel,
-    "--extra": `${extra}rem`,
-    "--least": Math.max(padded, output) > 11 ? "0.6rem" : isTight ? "1.5rem" : "1.75rem",
+    "--beside": padded[1] + output[1], "--widest": widest, "--kernel-columns": kernel[1],
+    "--kernels": flipped ? 2 : 1, "--others": bias ? 1 : 0, "--note": isDeep ? "3.8rem" : "0rem",
+    "--signs": `${signs}rem`, "--tall": Math.max(padded[0], output[0], kernel[0]),
+    "--out-rows": output[0], "--out-columns": output[1],
+    "--least": widest > 11 ? "0.6rem" : flipped ? "1.1rem" : "1.5rem",
   };
   Object.entries(sizes).forEach(([name, value]) => stage.style.setProperty(name, value));
 }
 
 class Stage {
   constructor({ editKernel, editBias }) {
+    this.warning = element("p", { class: "cnn-warning", role: "status", hidden: true });
+    const say = (text) => {
+      this.warning.hidden = text === "";
+      this.warning.textContent = text;
+    };
+    const write = fractionNumber;
     const grid = (kind, options) => {
       const made = new NumberGrid(options);
       made.node.classList.add(`cnn-${kind}`);
       return made;
     };
     this.image = grid("image", { label: "Image" });
-    this.kernel = grid("kernel", { label: "Kernel", signed: true, edit: editKernel });
-    this.turned = grid("turned", { label: "Turned", signed: true });
-    this.bias = grid("bias", { label: "Bias", signed: true, edit: editBias });
+    this.kernel = grid("kernel", { label: "Kernel", signed: true, edit: editKernel, say, write });
+    this.turned = grid("turned", { label: "Turned", signed: true, write });
+    this.bias = grid("bias", { label: "Bias", signed: true, edit: editBias, say });
     this.output = grid("output", { label: "Output", signed: true, role: "grid" });
     this.output.body.tabIndex = 0;
     this.bias.frame.hidden = true;
@@ -583,7 +613,7 @@ class Stage {
     if (has.bias) this.bias.draw([[bias]]);
     this.bias.title.textContent = "Bias";
     this.output.draw(output, null, isHidden);
-    drawSizes(this.node, padded[0].length, KW, output[0].length, has);
+    drawSizes(this.node, sizeOf(padded), [KH, KW], sizeOf(output), has);
     this.drawLabels(f, c, filters, channels, has);
   }
 
@@ -632,38 +662,40 @@ function build(el, { walk, stage, prediction, controls }) {
   const sums = element("div", { class: "cnn-sums", "aria-hidden": "true" });
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
   const working = element("div", { class: "cnn-working" }, [products, sums, says]);
-  const help = element("p", { class: "cnn-help" });
   const body = element("div", { class: "cnn-body" },
-    [controls.node, stage.node, prediction.node, working, help]);
+    [controls.node, stage.node, stage.warning, prediction.node, working]);
   const root = element("div", { class: "cnn-widget" }, [body]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   walk.listenToKeys(root, stage.output.body);
   walk.listenToPointer(stage.output.body);
   el.append(root);
-  return { products, sums, says, help, root };
+  return { products, sums, says, root };
 }
 
 function render({ model, el }) {
   const parts = buildParts(model);
   const { walk, stage, brush, prediction, controls } = parts;
-  const { products, sums, says, help, root } = build(el, parts);
+  const { products, sums, says, root } = build(el, parts);
   let output = null; // of the filter in view, as it was last computed
 
   const drawPosition = () => {
     const layer = layerOf(model);
-    if (!isWhole(layer) || String(sizeOf(output)) !== String(layer.windows.output)) return;
+    if (!isWhole(layer) || !output) return;
+    if (String(sizeOf(output)) !== String(layer.windows.output)) return;
     const [i, j] = walk.position;
+    const cell = stage.output.cells[i]?.[j];
+    if (!cell) return;
     const found = partsOf(layer, i, j);
     const isHidden = prediction.isHidden(layer.f, i, j);
     const terms = found.terms[layer.c];
     stage.image.mark(windowAt(i, j, layer.windows));
     stage.output.mark({ row: i, column: j, rows: 1, columns: 1 });
-    stage.output.body.setAttribute("aria-activedescendant", stage.output.cells[i][j].id);
+    stage.output.body.setAttribute("aria-activedescendant", cell.id);
     products.hidden = terms.length > MOST_TERMS;
     if (!products.hidden) drawProducts(products, terms, layer.windows.kernelSize[1], isHidden);
     sums.hidden = layer.channels === 1;
     if (!sums.hidden) drawSums(sums, layer, found, isHidden);
-    prediction.draw(output);
+    prediction.draw(layer, found);
     says.setAttribute("aria-live", model.get("playing") ? "off" : "polite");
     says.textContent = sentence(layer, [i, j], found, isHidden);
   };
@@ -679,7 +711,7 @@ function render({ model, el }) {
   };
   const drawModes = () => {
     const modes = [HELP, model.get("predict") && PREDICT_HELP, model.get("drawing") && DRAW_HELP];
-    help.textContent = (modes[1] ? modes.slice(1) : modes).filter(Boolean).join(" ");
+    controls.help.textContent = (modes[1] ? modes.slice(1) : modes).filter(Boolean).join(" ");
     drawAll();
   };
   const drawPlay = () => {
