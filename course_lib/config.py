@@ -10,6 +10,7 @@ import lzma
 import os
 import re
 import struct
+import textwrap
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -184,6 +185,47 @@ REQUIRED = {"Input": ["shape"], "Conv2D": ["filters", "kernel"], "MaxPool2D": ["
             "AvgPool2D": ["pool"], "Dense": ["units"]}
 
 
+def describe(example: str = "") -> str:
+    """The text form in short, from the tables above: an example, each layer, each option.
+
+    >>> print(describe("1\\nFlatten").split("\\n\\n")[1])
+        1
+        Flatten
+    """
+    optional = [(name, list(kinds), REQUIRED.get(name, [])) for name, kinds in LAYERS.items()]
+    optional.append(("Train", list(TRAIN), []))
+    lines = []
+    for name, options, needed in optional:
+        rest = "= ".join(option for option in options if option not in needed)
+        words = [f"{option}=" for option in needed] + ([f"[{rest}=]"] if rest else [])
+        lines += textwrap.wrap(" ".join(words), 96, initial_indent=f"  {name:17}",
+                               subsequent_indent=" " * 19) or [f"  {name}"]
+    return "\n\n".join([ABOUT, _indented(example), "\n".join(lines), _values()])
+
+
+ABOUT = """The text form of a network: first the number of layers (Input counts, Train does not),
+then one layer a line, then, if you like, a Train line. A line that begins with a blank
+continues the line above; # begins a comment. What stands in [ ] may be left out."""
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.strip().splitlines())
+
+
+def _values() -> str:
+    """A line for each option: what it expects, and whose it is where that differs."""
+    whose: dict[str, dict[str, str]] = {}
+    for name, kinds in [*LAYERS.items(), ("Train", TRAIN)]:
+        for option, kind in kinds.items():
+            whose.setdefault(option, {}).setdefault(kind.expected, name)
+    lines = []
+    for option, meanings in whose.items():
+        for expected, name in meanings.items():
+            of = f" ({name})" if len(meanings) > 1 else ""
+            lines.append(f"  {option + '=':19}{expected}{of}")
+    return "\n".join(lines)
+
+
 # ---- text -> Recipe
 
 
@@ -236,9 +278,15 @@ def parse(text: str, source: str = "text") -> Recipe:
 
 
 def read(path: str | os.PathLike) -> Recipe:
-    """Read the text form from a UTF-8 file; CRLF line ends and a byte order mark are fine."""
-    with open(path, "rb") as file:
-        content = file.read(4 * MAX_CHARACTERS + 1)
+    """Read the text form from a UTF-8 file; CRLF line ends and a byte order mark are fine.
+
+    Raises ConfigError for a wrong text, OSError for a file that is not there or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(4 * MAX_CHARACTERS + 1)
+    except OSError as error:
+        raise _unreadable(Path(path), error) from None
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -248,6 +296,20 @@ def read(path: str | os.PathLike) -> Recipe:
             "Save the file as UTF-8."
         ) from None
     return parse(text, str(path))
+
+
+def _unreadable(path: Path, error: OSError) -> OSError:
+    """The same kind of error in plain words, with the text files that lie beside the path."""
+    kind = {"FileNotFoundError": f"no file {path}", "IsADirectoryError": f"{path} is a folder",
+            "PermissionError": f"{path} cannot be read"}.get(type(error).__name__, str(error))
+    folder = path if path.is_dir() else path.parent
+    texts = sorted(beside.name for beside in folder.glob("*.txt") if beside.is_file())
+    near = difflib.get_close_matches(path.name, texts, n=1)
+    hint = f" Did you mean {folder / near[0]}?" if near else ""
+    if texts and not near:
+        hint = f" Text files in {folder}: {', '.join(texts[:5])}{', …' * (len(texts) > 5)}."
+    return type(error)(f"{kind}; expected a text file with a network (see the README, or "
+                       f"`train --help`).{hint}")
 
 
 @dataclass(frozen=True)
@@ -285,11 +347,7 @@ def _split(statements, source: str):
     """(layer lines, Train line or None); the first statement, the count, is left out."""
     first, *rest = statements
     if not re.fullmatch("[0-9]{1,9}", first[0].text) or len(first) > 1:
-        count = sum(words[0].text in LAYERS for words in statements)
-        wrong = first[0] if len(first) == 1 or first[0].text in _KNOWN else first[1]
-        raise _error(source, wrong, "expected the number of layers alone on the first line, got "
-                     f"{_shown(' '.join(word.text for word in first))}. Write {count} there "
-                     "(Input counts)")
+        raise _count_error(first, rest, source)
     if len(rest) > MAX_LAYERS:
         raise ConfigError(f"{source}: more than {MAX_LAYERS} layers.")
     for position, words in enumerate(rest):
@@ -305,6 +363,30 @@ def _split(statements, source: str):
     return rest, None
 
 
+def _count_error(first: list[Word], rest, source: str) -> ConfigError:
+    """The first line is no number: say which it should be, from the lines that follow."""
+    count = sum(words[0].text != "Train" for words in rest)
+    is_layer = any(word.text in _KNOWN or "=" in word.text for word in first)
+    if is_layer:  # the count is missing, or stands on the line of the first layer
+        count += first[0].text != "Train"
+    what = f"{count} here (Input counts, Train does not)"
+    if count and is_layer:
+        fix = f"Write {what} on a line of its own, above {_shown(_layer_word(first))}"
+    elif count:
+        fix = f"Write {what}"
+    else:
+        fix = "No layers follow; they come one a line, from Input shape=... on"
+    got = _shown(" ".join(word.text for word in first))
+    return _error(source, first[0], f"the first line must be the number of layers, and nothing "
+                  f"else, got {got}. {fix}")
+
+
+def _layer_word(first: list[Word]) -> str:
+    """The word that the layer on the first line begins with, a number before it left out."""
+    numbers = len(first) > 1 and re.fullmatch("[0-9]+", first[0].text)
+    return first[1 if numbers else 0].text
+
+
 def _check_count(first: list[Word], found: int, source: str) -> None:
     if int(first[0].text) != found:
         raise _error(source, first[0], f"the first line says {first[0].text} layers, but {found} "
@@ -318,9 +400,10 @@ def _options(words: list[Word], kinds: dict[str, Kind], source: str) -> dict:
     for word in words[1:]:
         option, equals, value = word.text.partition("=")
         if not equals:
-            hint = " A new layer begins at the left margin" if option in _KNOWN else ""
+            hint = "A new layer begins at the left margin" if option in _KNOWN else \
+                f"Write {_meant(name, word.text, kinds, found)}"
             raise _error(source, word, f"{name}: expected option=value without blanks, "
-                         f"got {_shown(word.text)}.{hint or ' Write name=value'}")
+                         f"got {_shown(word.text)}. {hint}")
         if option not in kinds:
             raise _error(source, word, f"{name}: unknown option {_shown(option)}. "
                          f"{_suggest(option, list(kinds))}")
@@ -337,6 +420,23 @@ def _options(words: list[Word], kinds: dict[str, Kind], source: str) -> dict:
             raise _error(source, words[0], f"{name}: the option {option}= is missing; it expects "
                          f"{kinds[option].expected}")
     return found
+
+
+def _meant(name: str, value: str, kinds: dict[str, Kind], found: dict) -> str:
+    """What a bare value was probably meant to be: `shape=1x28x28` for `1x28x28`, say.
+
+    A number could be anything but the first option that the line still needs; a word like relu
+    belongs to the option that knows it.
+    """
+    missing = [option for option in REQUIRED.get(name, []) if option not in found]
+    number = re.match("[0-9.+-]", value)
+    for option in missing[:1] if number else kinds:
+        try:
+            kinds[option].read(value)
+        except ValueError:
+            continue
+        return f"{name} {option}={value}"
+    return f"{value}=VALUE, with no blank around =" if value in kinds else "name=value"
 
 
 def _check_train(words: list[Word], settings: dict, source: str) -> None:

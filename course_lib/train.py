@@ -6,6 +6,7 @@ Imports everything that a training step needs, and nothing that draws.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -243,11 +244,10 @@ def split_validation(images, labels, validation, seed: int):
     if not isinstance(validation, Real) or not 0 < validation < 1:
         raise ValueError("fit: expected validation to be (images, labels) or a fraction between "
                          f"0 and 1, got {validation!r:.60}.")
-    order = generator(seed, SPLIT).permutation(len(images))
-    count = round(validation * len(images))
-    if not 0 < count < len(images):
-        raise ValueError(f"fit: validation={validation} of {len(images)} examples leaves an "
-                         "empty part.")
+    n = len(images)
+    order, count = generator(seed, SPLIT).permutation(n), round(validation * n)
+    if not 0 < count < n:
+        raise ValueError(f"fit: validation={validation} of {n} examples leaves an empty part.")
     held, kept = order[:count], order[count:]
     return images[kept], labels[kept], (images[held], labels[held])
 
@@ -343,7 +343,8 @@ def interruptible(history: History):
 
 
 def text_bar(steps: int, progress: bool):
-    """A tqdm bar of plain text on stderr."""
+    """A tqdm bar of plain text on stderr, where that is a terminal or a notebook, not a file."""
     from tqdm import tqdm
 
-    return tqdm(total=steps, disable=not progress, unit="step", ascii=True, leave=False)
+    shown = progress and (sys.stderr.isatty() or "ipykernel" in type(sys.stderr).__module__)
+    return tqdm(total=steps, disable=not shown, unit="step", ascii=True, leave=False)

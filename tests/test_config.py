@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 import tracemalloc
 import zipfile
@@ -12,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from course_lib.config import (
-    MAX_CHARACTERS, ConfigError, Recipe, build, load, parse, read, save, to_text,
+    LAYERS, MAX_CHARACTERS, REQUIRED, TRAIN, ConfigError, Recipe, build, describe, load, parse,
+    read, save, to_text,
 )
 from course_lib.layers import (
     AvgPool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, LeakyReLU,
@@ -170,9 +172,19 @@ WRONG = [
     ("", r"^text: empty\. Expected the number of layers"),
     ("# only a comment\n\n", r"^text: empty"),
     ("5", r"line 1: expected the line Input shape=\.\.\. after the count, got nothing"),
-    (S1[2:], r"line 1: expected the number of layers alone on the first line, got "
-             r"'Input shape=1x28x28'\. Write 5 there"),
-    (s1("5", "five"), r"line 1: expected the number of layers alone .* got 'five'\. Write 5"),
+    (S1[2:], r"line 1: the first line must be the number of layers, and nothing else, got "
+             r"'Input shape=1x28x28'\. Write 5 here \(Input counts, Train does not\) on a line of "
+             r"its own, above 'Input'\.$"),
+    (S1[2:].lower(), r"line 1: the first line must be the number .* Write 5 here .* above 'input'"),
+    ("Conv2D filters=3\nDens units = 3\nTrain lr=1", r"got 'Conv2D filters=3'\. Write 2 here"),
+    ("Train lr=1", r"line 1: the first line must be the number.*No layers follow; they come one a "
+                   r"line, from Input shape=\.\.\. on"),
+    ("hello", r"line 1: the first line must be the number .* got 'hello'\. No layers follow"),
+    ("5 " + S1[2:], r"line 1: the first line must be the number of layers, and nothing else, got "
+                    r"'5 Input shape=1x28x28'\. Write 5 here .* above 'Input'"),
+    (S1[2:] + "Train lr=1", r"line 1: .* Write 5 here"),
+    (s1("5", "five"), r"line 1: the first line must be .* got 'five'\. Write 5 here \(Input "
+                      r"counts, Train does not\)\.$"),
     (s1("5", "-5"), r"line 1: .* got '-5'"),
     (s1("5", "5.0"), r"line 1: .* got '5.0'"),
     (s1("5\n", "5 layers\n"), r"line 1: .* got '5 layers'"),
@@ -204,7 +216,15 @@ WRONG = [
     (s1("units=128 ", ""), r"line 6: Dense: the option units= is missing"),
     (s1("shape=1x28x28", ""), r"line 2: Input: the option shape= is missing"),
     (s1("units=128", "units = 128"), r"line 6: Dense: expected option=value without blanks, got "
-                                     r"'units'\. Write name=value"),
+                                     r"'units'\. Write units=VALUE, with no blank around =\.$"),
+    (s1("shape=1x28x28", "1x28x28"), r"line 2: Input: expected option=value without blanks, got "
+                                     r"'1x28x28'\. Write Input shape=1x28x28\.$"),
+    (s1("units=128", "128"), r"line 6: .* got '128'\. Write Dense units=128\.$"),
+    (s1("filters=16 kernel=3x3", "filters=16 3x3"), r"got '3x3'\. Write Conv2D kernel=3x3\.$"),
+    (s1("pool=2x2 stride=2", "pool=2x2 2"), r"line 5: .* got '2'\. Write name=value\.$"),
+    (s1("activation=relu", "relu"), r"line 4: .* got 'relu'\. Write Conv2D activation=relu\.$"),
+    (s1("padding=same", "same"), r"line 4: .* got 'same'\. Write Conv2D padding=same\.$"),
+    (S1 + "Train adam", r"line 8: .* got 'adam'\. Write Train optimizer=adam\.$"),
     (s1(" padding=same", " MaxPool2D pool=2"), r"line 4: Conv2D: .* got 'MaxPool2D'\. A new layer "
                                                r"begins at the left margin"),
     (S1.replace("\n", "\n  "),
@@ -373,8 +393,48 @@ def test_read(tmp_path):
     path.write_bytes(b"#" * 1_000_000)
     with pytest.raises(ConfigError, match=r"net\.txt: more than 100,000 characters"):
         read(path)
-    with pytest.raises(OSError, match="missing.txt"):
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    wanted = r"no file .*missing\.txt; expected a text file with a network \(see the README, or " \
+             r"`train --help`\)\."
+    with pytest.raises(FileNotFoundError, match=wanted + "$"):
         read(tmp_path / "missing.txt")
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere.missing\.txt; expected"):
+        read(tmp_path / "nowhere" / "missing.txt")
+    for name in ("mising.txt", "weights.npz", "notes.txt"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(FileNotFoundError, match=wanted + r" Did you mean .*mising\.txt\?$"):
+        read(tmp_path / "missing.txt")
+    with pytest.raises(FileNotFoundError, match=r"no file .*xyz\.cfg; .* Text files in .*: "
+                                                r"mising\.txt, notes\.txt\.$"):
+        read(tmp_path / "xyz.cfg")
+    with pytest.raises(OSError, match=r"(is a folder|cannot be read); expected a text file with a "
+                                      r"network .*Text files in .*: mising\.txt, notes\.txt\."):
+        read(tmp_path)
+    for k in range(6):
+        (tmp_path / f"net{k}.txt").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"mising\.txt, net0\.txt, .* net3\.txt, …\.$"):
+        read(tmp_path / "a.very.other.name")
+
+
+def test_the_short_form_names_every_layer_and_option():
+    """From the tables: a line taken from it can be read, and nothing is left out."""
+    text = describe("3\nInput shape=1x2x3")
+    assert "\n    3\n    Input shape=1x2x3\n" in text
+    assert max(map(len, text.splitlines())) <= 100
+    head, _, layers, values = text.split("\n\n")
+    assert "Input counts, Train does not" in head
+    lines = dict(re.match(r"  (\w+) *(.*)", line).groups() for line in
+                 layers.replace("\n" + " " * 19, " ").splitlines())
+    assert set(lines) == {*LAYERS, "Train"}
+    for name, kinds in [*LAYERS.items(), ("Train", TRAIN)]:
+        needed, _, _ = lines[name].partition("[")
+        assert re.findall(r"(\w+)=", needed) == REQUIRED.get(name, [])
+        assert set(re.findall(r"(\w+)=", lines[name])) == set(kinds)
+        for option, kind in kinds.items():
+            assert re.search(rf"^  {option}= +{re.escape(kind.expected)}( \(.*\))?$", values, re.M)
+    assert "momentum=          a number from 0 to below 1 (Train)" in values
 
 
 # ---- writing the text

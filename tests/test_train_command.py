@@ -25,7 +25,7 @@ MaxPool2D pool=2
 Dense units=2 activation=softmax
 """
 KEYS = {"test_accuracy", "interval", "test_loss", "test_images", "history", "seconds", "data",
-        "classes", "parameters", "config", "interrupted", "diverged"}
+        "classes", "parameters", "config", "interrupted", "diverged", "learned_nothing"}
 
 
 def start(*words, preexec_fn=None, **environment):
@@ -96,7 +96,7 @@ def test_json_and_out(tmp_path):
     assert facts["history"]["epoch"] == list(range(1, epochs + 1))
     assert len(facts["history"]["loss"]) == epochs
     assert facts["seconds"] >= sum(facts["history"]["seconds"]) * 0.99
-    assert not facts["interrupted"] and not facts["diverged"]
+    assert not facts["interrupted"] and not facts["diverged"] and not facts["learned_nothing"]
 
     # the saved network, judged again by hand, is the one that was reported
     model = config.load(tmp_path / "new" / "run" / "weights.npz")
@@ -107,7 +107,7 @@ def test_json_and_out(tmp_path):
     assert facts["parameters"] == 80 + 1168 + 130
     assert config.build(facts["config"], np.random.default_rng(0)).layers[0].out_channels == 8
 
-    assert "step/s" in err  # the bar
+    assert "step" not in err and "\r" not in err  # no bar where nobody watches
     assert "lines: 200 images to train, 40 to test, 1x8x8, 2 classes" in err
     assert "Conv2D(1, 8" in err and "total, output softmax" in err
     assert "95 % interval" in err
@@ -118,9 +118,34 @@ def test_text(tmp_path):
     assert "lines: 200 images to train (25 % of them set aside), 40 to test" in out
     rows = [line.split() for line in out.splitlines() if line.strip()[:1] in "123"]
     assert [row[0] for row in rows if row[0].isdigit()] == ["1", "2", "3"]
-    assert "epoch    loss  accuracy  validation  lr" in out
+    heading = "epoch  training loss  training accuracy  held-out accuracy  lr at its end  seconds"
+    assert heading in out.splitlines() and err == ""
+    assert {len(line) for line in out.splitlines() if line.endswith("seconds")
+            or line.strip()[:2] in ("1 ", "2 ", "3 ")} == {len(heading)}
     assert out.count("test accuracy") == 1 and "40 images)" in out
-    assert "it/s" in err or "step/s" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_the_bar():
+    import pty
+    import termios
+
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "course_lib", "train", "--data", "lines", "--epochs", "9"],
+        cwd=FOLDER, stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(master, 4096):
+            shown += piece
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    finally:
+        os.close(master)
+        assert process.wait(60) == 0
+    assert b"step/s" in shown
 
 
 def test_the_same_seed_gives_the_same_weights_in_another_process(tmp_path):
@@ -312,16 +337,29 @@ WRONG = [
     (["--validation", "1"], 2, r"--validation: expected a share like 0\.1, got '1'"),
     (["--seed", "-1"], 2, r"--seed"),
     (["--optimizer", "adem"], 2, r"--optimizer: invalid choice: 'adem'"),
-    (["--speed", "9"], 2, r"unrecognized arguments: --speed 9"),
+    (["--wings", "9"], 2, r"unknown option --wings\. Known are --help, --config, --data, --epo"),
+    (["--epoch", "3"], 2, r"unknown option --epoch\. Did you mean --epochs\?"),
+    (["--epoch=3"], 2, r"unknown option --epoch\. Did you mean --epochs\?"),
+    (["--ep", "3"], 2, r"unknown option --ep\."),
+    (["--batch", "3"], 2, r"unknown option --batch\. Did you mean --batch-size\?"),
+    (["--learning_rate", "3"], 2, r"unknown option --learning_rate\. Did you mean --lr\?"),
+    (["-lr", "3"], 2, r"unknown option -lr\. Did you mean --lr\?"),
+    (["small"], 2, r"expected an option in front of 'small'\. Did you mean --data small\?"),
+    (["."], 2, r"expected an option in front of '\.'\. Did you mean --data \.\?"),
+    (["nest.txt"], 2, r"expected an option in front of 'nest\.txt'\. Did you mean --config nest"),
+    (["fast"], 2, r"expected options only, got 'fast'\. Known are --help, --config"),
     (["--data", "mnits"], 1, r"expects mnist, small, lines or a folder .*no folder mnits\. Did you"
                              r" mean mnist\?"),
-    (["--config", "nothing.txt"], 1, r"nothing\.txt"),
+    (["--config", "net.txt"], 1, r"course train: no file net\.txt; expected a text file with a "
+     r"network \(see the README, or `train --help`\)\. Did you mean nest\.txt\?"),
+    (["--config", "x"], 1, r"no file x; expected a text file .*\. Text files in \.: nest\.txt\."),
 ]
 
 
 @pytest.mark.parametrize("words, status, message", WRONG, ids=range(len(WRONG)))
 def test_a_wrong_command_line(words, status, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "nest.txt").write_text("")
     found, out, err = here(*words, capsys=capsys)
     assert found == status and out == ""
     with pytest.raises(AssertionError, match=message):
@@ -331,6 +369,8 @@ def test_a_wrong_command_line(words, status, message, capsys, monkeypatch, tmp_p
 NETWORKS = [
     ("3\nInput shape=1x8x8\nConv2D filters=2\nDense units=2", r"net\.txt, line 3: Conv2D: the "
      r"option kernel= is missing"),
+    ("4\nInput 1x8x8\nDense units=2", r"net\.txt, line 2: Input: .*Write Input shape=1x8x8"),
+    (TINY[2:], r"net\.txt, line 1: the first line must be the number of layers.*Write 4 here"),
     (TINY.replace("1x8x8", "3x8x8"), r"net\.txt: the network expects images 3x8x8, but those of "
      r"lines are 1x8x8\. Write Input shape=1x8x8"),
     (TINY.replace("Dense units=2 activation=softmax", "Dense units=1"),
@@ -386,6 +426,101 @@ def test_a_diverged_run_says_so_and_leaves_no_weights(tmp_path):
     assert "history.json" in os.listdir(tmp_path)
 
 
+def test_help_shows_the_default_network_and_the_text_form(capsys):
+    status, out, _ = here("--help", capsys=capsys)
+    assert status == 0 and config.describe(command.DEFAULT_RECIPE) in out
+    assert "    Conv2D filters=8 kernel=3x3 padding=same activation=relu\n" in out
+    assert "\n  Dropout          [p=]\n" in out and max(map(len, out.splitlines())) <= 100
+
+
+def test_the_short_help_names_every_option():
+    """Where NumPy is missing, the docstring is all that there is."""
+    options = set(command._parser()._option_string_actions) - {"-h", "--help"}
+    line = next(line for line in command.__doc__.splitlines() if line.startswith("Options: "))
+    assert set(line.split()[1:]) == options
+
+
+# ---- learned nothing
+
+
+def test_a_rate_far_too_large_is_named(tmp_path):
+    out, err = train("--data", "small", "--epochs", 2, "--lr", 100, "--json", "--out", tmp_path)
+    facts = json.loads(out)
+    assert facts["learned_nothing"] and not facts["diverged"]
+    message = r"course train: the network learned nothing: it is right for [\d.]+ % of the " \
+        r"images it was trained on, not clearly more than always answering the most " \
+        r"frequent class \(10\.\d %\)\. Its loss jumped from 2\.\d+ to [\de+.]+: the steps are " \
+        r"too large\. Try a smaller --lr than 100\.0\.\n"
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(err)
+    assert "weights.npz" in os.listdir(tmp_path)
+
+
+def test_a_rate_far_too_small_is_told_from_it(capsys):
+    words = "--data", "lines", "--epochs", 2, "--lr", "1e-9"
+    status, out, err = here(*words, capsys=capsys)
+    assert status == 0 and "the network learned nothing" not in out
+    assert "course train: the network learned nothing: " in err
+    assert "always answering the most frequent class (50.0 %). Its loss hardly moved, from" in err
+    assert "another --lr than 1e-09, ten times smaller or larger, or more --epochs than 2." in err
+    status, out, err = here(*words[:-1], "0.01", capsys=capsys)
+    assert status == 0 and "learned nothing" not in out + err
+
+
+class Fixed:
+    """A network that gives each image the logits it was made with."""
+
+    output = "softmax"
+
+    def __init__(self, logits):
+        self.logits = np.asarray(logits, np.float64)
+
+    def predict(self, images, batch_size=256):
+        return self.logits
+
+
+def nothing_learned(logits, labels):
+    """Ask the command, with an epoch that was no better than nothing."""
+    labels = np.asarray(labels)
+    examples = command.Examples("", (np.zeros((len(labels), 1)), labels), (), [])
+    history = command.History()
+    history.accuracy.append(0.0)
+    history.loss.append(99.0)
+    return command._learned_nothing(Fixed(logits), examples, history)
+
+
+def test_what_learned_nothing_means():
+    """Neither right clearly more often than the most frequent class, nor of a lower loss."""
+    ninety = np.repeat([0, 1], [90, 10])
+    shares = np.log([0.9, 0.1])
+    blind = np.tile(shares, (100, 1))
+    assert command._blind(ninety) == pytest.approx((0.9, -(0.9 * shares[0] + 0.1 * shares[1])))
+    assert nothing_learned(blind, ninety)
+    assert nothing_learned(50 * blind, ninety)  # as often right, and far too sure
+    surer = blind + 0.5 * np.eye(2)[ninety]  # as often right, but knows something
+    assert (surer.argmax(1) == 0).all() and not nothing_learned(surer, ninety)
+    assert not nothing_learned(20 * np.eye(2)[ninety], ninety)  # all are right
+    labels = np.arange(1000) % 10
+    assert command._blind(labels) == pytest.approx((0.1, np.log(10)))
+    assert nothing_learned(np.zeros((1000, 10)), labels)
+    for right, verdict in ((100, True), (115, True), (150, False)):  # Wilson: 0.097, then 0.129
+        predicted = np.where(np.arange(1000) < right, labels, (labels + 1) % 10)
+        assert wilson_interval(right, 1000)[0] <= 0.1 or not verdict
+        assert nothing_learned(99 * np.eye(10)[predicted], labels) is verdict
+    assert not nothing_learned(np.zeros((5, 2)), np.zeros(5, int))  # one class: nothing to learn
+
+
+def test_an_epoch_that_was_better_than_nothing_is_believed():
+    """No further look at all the images where the training's own numbers are good."""
+    labels = np.arange(1000) % 10
+    examples = command.Examples("", (np.zeros((1000, 1)), labels), (), [])
+    for accuracy, loss in ((0.5, 99.0), (0.1, 1.0)):
+        history = command.History()
+        history.accuracy.append(accuracy)
+        history.loss.append(loss)
+        assert not command._learned_nothing(None, examples, history)
+
+
 def _listen_to_ctrl_c():
     """A shell that runs this in the background tells its children to ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -403,7 +538,7 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path, rows):
         while seen <= rows:  # the head of the table, then its rows
             line = process.stderr.readline()
             assert line, "the command ended by itself"
-            seen += "accuracy  lr" in line or (seen > 0 and " %  " in line)
+            seen += "accuracy  lr" in line or (seen > 0 and " % " in line)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

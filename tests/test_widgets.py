@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_lib.shapes import ShapeError
+from course_lib import widgets
 from course_lib.widgets import KERNELS, WIDGET_MIMETYPE, SlidingKernel, module_source
+from course_lib.widgets.base import PARTS, STATIC
 from course_lib.widgets.base import plain
 
 SEED_IMAGE, SEED_KERNEL = [[0, 3, 4], [9, 5, 0], [6, 2, 1]], [[0, 1], [0, 2]]
@@ -389,3 +391,18 @@ def test_module_source_refuses_what_is_no_view(name):
 def test_plain_keeps_what_json_can_hold():
     assert plain([np.int64(1), (np.int8(2), 3)]) == (1, (2, 3))
     assert plain("same") == "same" and plain(True) is True and plain(1.5) == 1.5
+
+
+def test_every_part_of_a_view_is_there_and_used():
+    views = {path.stem for path in STATIC.glob("*.js")}
+    parts = {part for names in PARTS.values() for part in names}
+    assert set(PARTS) <= views and parts <= views
+    shared = {"cnn", "grid", "host", "page", "deck"}
+    modules = {one.module for one in every_widget()}
+    assert views == shared | parts | modules, "a script that nobody loads, or a view without one"
+
+
+def every_widget():
+    """Every class of widgets with a view of its own."""
+    made = (getattr(widgets, name) for name in widgets.__all__)
+    return [one for one in made if isinstance(one, type) and getattr(one, "module", "")]

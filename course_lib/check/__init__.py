@@ -14,7 +14,9 @@ import numpy as np
 
 from course_lib.check import catalogue, sandbox
 from course_lib.check.catalogue import Mistake, Task
+from course_lib.check.loops import Stops
 from course_lib.check.sandbox import Answer, Unshown
+from course_lib.shapes import ShapeError
 
 TOLERANCE = 1e-4  # of the largest expected value: room for an answer computed in float32
 SMALL = 40  # arrays of so many numbers are printed whole
@@ -89,13 +91,12 @@ def _verdict(task: Task, student_function) -> Result:
     expected = [task.reference(*case.arguments) for case in task.cases]
     faults = _faults(task, answers, expected)
     right = len(task.cases) - sum(fault is not None for fault in faults)
-    how = f"({len(task.cases)} cases, each called twice in {guard}.)"
     if right == len(task.cases):
         text = "\n".join([f"{task.function_name}: passed, {right} cases of {right}.",
-                          *_remark_on_printing(task, answers), how])
+                          *_remark_on_printing(task, answers)])
         return Result(task.id, "passed", text, None, right, right, guard)
     mistake, text = _explain(task, answers, expected, faults)
-    text = f"{text}\n({right} of {len(task.cases)} cases right.) {how}"
+    text = f"{text}\nRight so far: {right} of {len(task.cases)} cases."
     name = mistake.id if mistake else None
     return Result(task.id, "failed", text, name, right, len(task.cases), guard)
 
@@ -138,12 +139,13 @@ def _fault(task: Task, answer: Answer, right: np.ndarray) -> Fault | None:
     if np.isnan(value).any():
         return Fault("nan", f"{y} holds nan, not a number: 0/0, inf - inf, or never written to?")
     if not same_values(value, right):
-        return Fault("values", f"some values of {y} are wrong.")
+        return Fault("values", _how_many_wrong(y, _wrong(value, right)))
     if value.dtype != right.dtype:
+        kind = f"{value.dtype}, which keeps whole numbers only. Say" if value.dtype.kind in "iub" \
+            else f"{value.dtype}. np.zeros makes float64; say"
         return Fault(
             "dtype", f"the numbers are right, but {y} has the wrong dtype: x is {right.dtype}, "
-            f"{y} is {value.dtype}. np.zeros makes float64; say np.zeros(shape, dtype=x.dtype).",
-            numbers_right=True,
+            f"{y} is {kind} np.zeros(shape, dtype=x.dtype).", numbers_right=True,
         )
     if answer.changed:
         names = " and ".join(task.argument_names[position] for position in answer.changed)
@@ -183,43 +185,58 @@ def _how_it_ended(task: Task, answer: Answer) -> str:
 def same_values(got, right) -> bool:
     """Say whether two arrays have one shape and equal values, but for rounding in float32."""
     got, right = np.asarray(got), np.asarray(right)
-    if got.shape != right.shape:
-        return False
-    room = TOLERANCE * max(1.0, float(np.abs(right).max(initial=0.0)))
-    return bool((np.abs(got - right) <= room).all())
+    return got.shape == right.shape and not _wrong(got, right).any()
 
 
 # Which mistake it is
 
 
 def _recognise(task: Task, answers: list[Answer], faults: list) -> tuple[Mistake | None, bool]:
-    """Return (the mistake that gives the student's numbers, whether it does so in every case).
+    """Return (the mistake that does what the student's function did, whether in every case).
 
-    A mistake that explains only the smallest failing case is named too, as such.
+    In every case: the same numbers, or an error of the same kind. A mistake that explains only the
+    smallest failing case is named too, as such, if it gives the same wrong numbers there.
     """
-    values = [answer.value if answer.how == "returned" else None for answer in answers[::2]]
-    wrong = [n for n, value in enumerate(values)
-             if faults[n] and not faults[n].numbers_right and isinstance(value, np.ndarray)]
+    answers = answers[::2]
+    wrong = [n for n, fault in enumerate(faults) if fault and fault.kind in EXPLAINED]
     if not wrong:
         return None, False
+    numbers = [n for n in wrong if faults[n].kind != "raised"]
+    others = [n for n in range(len(answers)) if n not in wrong]
     best, most = None, 0
     for mistake in task.mistakes:
-        agrees = [_agrees(mistake, case.arguments, value)
-                  for case, value in zip(task.cases, values, strict=False)]
-        if all(agrees):
-            return mistake, True
-        if agrees[wrong[0]] and sum(agrees[n] for n in wrong) > most:
-            best, most = mistake, sum(agrees[n] for n in wrong)
+        for variant in mistake.variants:
+            def agrees(n, variant=variant):
+                return _agrees(variant, task.cases[n].arguments, answers[n])
+
+            if not agrees(wrong[0]):
+                continue
+            if all(map(agrees, wrong[1:])) and all(map(agrees, others)):
+                return mistake, True
+            if wrong[0] in numbers and (same := sum(map(agrees, numbers))) > most:
+                best, most = mistake, same
     return best, False
 
 
-def _agrees(mistake: Mistake, arguments: tuple, value) -> bool:
-    """Say whether a wrong variant gives `value` too; None stands for a call that failed."""
+EXPLAINED = ("values", "shape", "nan", "raised")  # the kinds of fault that a variant can show
+
+
+def _agrees(variant, arguments: tuple, answer: Answer) -> bool:
+    """Say whether a wrong variant does the same: the same values, or the same kind of error.
+
+    The library refuses sizes that make no sense by a ShapeError, and a variant may just stop:
+    there, any error is the same.
+    """
+    raised = answer.how == "raised"
     try:
-        variant = mistake.variant(*arguments)
-    except ValueError:
-        return not isinstance(value, np.ndarray)
-    return isinstance(value, np.ndarray) and same_values(value, variant)
+        expected = variant(*arguments)
+    except (ShapeError, Stops):
+        return raised
+    except (IndexError, ValueError) as error:
+        return raised and answer.detail.startswith(f"{type(error).__name__}:")
+    value = answer.value
+    returned = answer.how == "returned" and isinstance(value, np.ndarray)
+    return returned and same_values(value, expected)
 
 
 def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str]:
@@ -227,7 +244,7 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
     reached = [n for n, fault in enumerate(faults) if fault and fault.kind != "not reached"]
     shown = min(reached, key=lambda n: (faults[n].numbers_right, n))
     fault, (mistake, always) = faults[shown], _recognise(task, answers, faults)
-    known = mistake is not None and fault.kind in ("values", "shape", "nan")
+    known = mistake is not None and fault.kind in EXPLAINED
     sentence, section = fault.sentence, task.section
     if known:
         sentence, section = mistake.sentence, mistake.section
@@ -238,6 +255,8 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
         lines.append("Other cases differ in another way: repair this first, then check again.")
     elif known and fault.kind == "shape":
         lines.append(f"Therefore {fault.sentence}")
+    elif known and fault.kind == "raised":
+        lines.append(f"In the case below, {fault.sentence}")
     lines += ["", *_show_case(task, task.cases[shown].arguments, expected[shown],
                               answers[2 * shown], fault)]
     lines += ["", f"Read again: {section}"]
@@ -322,16 +341,30 @@ def _width(block: list[str]) -> int:
     return max(map(len, block))
 
 
+def _wrong(got: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return where two arrays of one shape differ by more than rounding, as True and False."""
+    room = TOLERANCE * max(1.0, float(np.abs(right).max(initial=0.0)))
+    return ~(np.abs(got - right) <= room)
+
+
+def _how_many_wrong(name: str, wrong: np.ndarray) -> str:
+    """Return "one value of y is wrong." and the like."""
+    count = int(wrong.sum())
+    if count == 1:
+        return f"{'one' if wrong.size > 1 else 'the only'} value of {name} is wrong."
+    return f"{'all' if count == wrong.size else 'some'} values of {name} are wrong."
+
+
 def _first_difference(name: str, got: np.ndarray, right: np.ndarray) -> str:
     """Return a line with the first wrong value and how many there are."""
-    room = TOLERANCE * max(1.0, float(np.abs(right).max(initial=0.0)))
-    places = np.argwhere(~(np.abs(got - right) <= room))
-    place = tuple(int(index) for index in places[0])
-    where = ", ".join(map(str, place))
-    return (
-        f"    {len(places)} of {right.size} values are wrong; the first is {name}[{where}]: "
-        f"expected {number_text(right[place])}, got {number_text(got[place])}"
-    )
+    wrong = _wrong(got, right)
+    place = tuple(int(index) for index in np.argwhere(wrong)[0])
+    count, where = int(wrong.sum()), f"{name}[{', '.join(map(str, place))}]"
+    many = f"{count} of {right.size} values are wrong; the first is {where}"
+    one = f"1 of {right.size} values is wrong, {where}"
+    only = f"the only value, {where}, is wrong"
+    return (f"    {many if count > 1 else one if right.size > 1 else only}: "
+            f"expected {number_text(right[place])}, got {number_text(got[place])}")
 
 
 def _remark_on_printing(task: Task, answers: list[Answer]) -> list[str]:

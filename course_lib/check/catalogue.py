@@ -9,6 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_lib.check.loops import (
+    READERS,
+    Stops,
+    offsets,
+    output_size,
+    pixels,
+    slices,
+    zero_padded,
+)
 from course_lib.conv import conv2d
 
 
@@ -27,17 +36,25 @@ class Section:
     heading: str
 
     def __str__(self) -> str:
-        return f'{self.notebook}, "{self.heading}"'
+        return f"{self.notebook}, “{self.heading}”"
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake that a check recognises: name, sentence, wrong variant, where to read again."""
+    """A mistake that a check recognises: name, sentence, wrong variant, where to read again.
+
+    `others` are further variants of the same mistake, which give other numbers or other errors.
+    """
 
     id: str
     sentence: str
     variant: Callable
     section: Section
+    others: tuple[Callable, ...] = ()
+
+    @property
+    def variants(self) -> tuple[Callable, ...]:
+        return (self.variant, *self.others)
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,7 @@ TURNED = Section("01_convolution", "In the wild: convolution or cross-correlatio
 CHANNELS = Section("01_convolution", "From one number to a batch of maps")
 PADDING = Section("02_padding_and_stride", "Padding lets the kernel reach the border")
 STRIDE = Section("02_padding_and_stride", "Stride skips, and the floor drops")
+UNEVEN = Section("02_padding_and_stride", 'Nothing has to be square, and "same" has a limit')
 THE_TASK = Section("ex01_convolution", "1.2 Write the function: `my_conv2d`")
 
 
@@ -101,6 +119,7 @@ CONV2D_CASES = (
     _hand_example(),
     _convolution_case((1, 1, 3, 4), (1, 1, 2, 2), 1, 0),
     _convolution_case((1, 1, 3, 4), (1, 1, 2, 3), 1, 0, np.float64, 0.5),
+    _convolution_case((1, 1, 4, 4), (1, 1, 2, 3), 1, 0),
     _convolution_case((1, 1, 4, 3), (1, 1, 2, 2), 2, 0),
     _convolution_case((1, 1, 2, 3), (1, 1, 2, 2), 1, 1),
     _convolution_case((1, 2, 3, 3), (1, 2, 2, 2), 1, 0),
@@ -108,7 +127,7 @@ CONV2D_CASES = (
     _convolution_case((2, 1, 3, 3), (1, 1, 2, 2), 1, 0),
     _convolution_case((1, 2, 3, 4), (2, 2, 3, 4), 1, 0),  # the kernel is as large as the image
     _convolution_case((2, 3, 2, 3), (4, 3, 1, 1), 1, 0),  # 1×1: a dense layer for each pixel
-    _convolution_case((1, 1, 4, 4), (1, 1, 3, 3), 3, 2),
+    _convolution_case((1, 1, 4, 4), (1, 1, 3, 3), 3, 2),  # no window reaches the zeros behind
     _tied_case(),
     _convolution_case((1, 2, 5, 6), (2, 2, 2, 3), 2, 1, np.float32),
     _convolution_case((3, 2, 6, 5), (4, 2, 3, 2), 2, 0, np.float64, 0.37),
@@ -148,13 +167,72 @@ def _stride_ignored(x, weight, bias, stride, padding):
 
 
 def _stride_in_size_only(x, weight, bias, stride, padding):
-    """The output has the right size, but its windows lie side by side: i + u, not i*stride + u."""
+    """The output has the right size, but its windows move by one pixel: i + u, not i*stride + u."""
     _, _, OH, OW = _right(x, weight, bias, stride, padding).shape
     return _right(x, weight, bias, 1, padding)[:, :, :OH, :OW]
 
 
 def _stride_on_rows_only(x, weight, bias, stride, padding):
     return _right(x, weight, bias, (stride, 1), padding)
+
+
+def _stride_on_columns_only(x, weight, bias, stride, padding):
+    return _right(x, weight, bias, (1, stride), padding)
+
+
+def _one_axis_in_the_size_only(axis):
+    """Return the variant of the right size that moves by one pixel along one axis, 2 or 3."""
+
+    def variant(x, weight, bias, stride, padding):
+        _, _, OH, OW = _right(x, weight, bias, stride, padding).shape
+        strides = (1, stride) if axis == 2 else (stride, 1)
+        return _right(x, weight, bias, strides, padding)[:, :, :OH, :OW]
+
+    return variant
+
+
+def _reading(reader, of_padded, rows_of, columns_of=None):
+    """Return the variant that reads by `reader` where rows_of(H, KH, stride, padding) says.
+
+    Without columns_of, columns follow the same rule, of W and KW.
+    """
+
+    def variant(x, weight, bias, stride, padding):
+        (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
+        image = zero_padded(x, padding) if of_padded else x
+        columns = (columns_of or rows_of)(W, KW, stride, padding)
+        return reader(image, weight, bias, rows_of(H, KH, stride, padding), columns)
+
+    return variant
+
+
+def _literally(size, kernel_size, stride, padding):
+    """The formula as printed, on the image itself: i*stride + u - padding."""
+    return offsets(output_size(size, kernel_size, stride, padding), kernel_size, stride, -padding)
+
+
+def _side_by_side(size, kernel_size, stride, padding):
+    return offsets(output_size(size, kernel_size, stride, padding), kernel_size, kernel_size)
+
+
+def _as_many_as_fit(size, kernel_size, stride, padding):
+    return offsets((size + 2 * padding) // kernel_size, kernel_size, kernel_size)
+
+
+def _spread(size, kernel_size, stride, padding):
+    """i + u*stride: the stride between the pixels of a window."""
+    i = np.arange(output_size(size, kernel_size, stride, padding))[:, None]
+    return i + np.arange(kernel_size) * stride
+
+
+def _all_times_stride(size, kernel_size, stride, padding):
+    return offsets(output_size(size, kernel_size, stride, padding), kernel_size) * stride
+
+
+def _without_padding_only(x, weight, bias, stride, padding):
+    if padding:
+        raise Stops
+    return _right(x, weight, bias, stride, padding)
 
 
 def _padding_ignored(x, weight, bias, stride, padding):
@@ -175,6 +253,37 @@ def _padding_at(before, after, **how):
     def variant(x, weight, bias, stride, padding):
         sides = (before * padding, after * padding)
         return _right(np.pad(x, ((0, 0), (0, 0), sides, sides), **how), weight, bias, stride, 0)
+
+    return variant
+
+
+def _zeros_behind_only(x, weight, bias, stride, padding):
+    """Zeros below and right of the image; above and left of it, x[-1] is the last row."""
+    H, W = x.shape[2:]
+    image = x[:, :, np.arange(-padding, H)][:, :, :, np.arange(-padding, W)]
+    image = np.pad(image, ((0, 0), (0, 0), (0, padding), (0, padding)))
+    return _right(image, weight, bias, stride, 0)
+
+
+def _zeros_before_only(x, weight, bias, stride, padding):
+    """Zeros above and left of the image; below and right of it, an IndexError."""
+    image = np.pad(x, ((0, 0), (0, 0), (padding, 0), (padding, 0)))
+    rows, columns = (_literally(size, kernel_size, stride, padding) + padding for size, kernel_size
+                     in zip(x.shape[2:], weight.shape[2:], strict=True))
+    return pixels(image, weight, bias, rows, columns)
+
+
+def _padded_on_every_axis(reader):
+    """Return the variant with np.pad(x, padding): batch and channels get zeros as well."""
+
+    def variant(x, weight, bias, stride, padding):
+        N, C, H, W = x.shape
+        KH, KW = weight.shape[2:]
+        image = np.pad(x, padding)[:N]
+        image = image[:, :C] if reader is pixels else image
+        rows = offsets(output_size(H, KH, stride, padding), KH, stride)
+        columns = offsets(output_size(W, KW, stride, padding), KW, stride)
+        return reader(image, weight, bias, rows, columns)
 
     return variant
 
@@ -272,6 +381,163 @@ def _output_transposed(x, weight, bias, stride, padding):
     return _right(x, weight, bias, stride, padding).swapaxes(2, 3)
 
 
+def _output_reshaped(x, weight, bias, stride, padding):
+    """The shape is (N, F, OW, OH), but the numbers still lie row by row."""
+    y = _right(x, weight, bias, stride, padding)
+    return y.reshape(*y.shape[:2], y.shape[3], y.shape[2])
+
+
+def _written_transposed(x, weight, bias, stride, padding):
+    """y[n, f, j, i] = ... into an array of shape (N, F, OH, OW)."""
+    y = _right(x, weight, bias, stride, padding)
+    if y.shape[2] != y.shape[3]:
+        raise IndexError("index is out of bounds")
+    return y.swapaxes(2, 3)
+
+
+def _window_at(reader):
+    """Return the variant whose output (i, j) takes the window at row j, column i."""
+
+    def variant(x, weight, bias, stride, padding):
+        (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
+        rows = offsets(output_size(W, KW, stride, padding), KH, stride)
+        columns = offsets(output_size(H, KH, stride, padding), KW, stride)
+        return reader(zero_padded(x, padding), weight, bias, rows, columns).swapaxes(2, 3)
+
+    return variant
+
+
+def _pixel_at(x, weight, bias, stride, padding):
+    """x[n, c, j*stride + v, i*stride + u]: the image's rows and columns are swapped."""
+    (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
+    rows = offsets(output_size(H, KH, stride, padding), KH, stride)
+    columns = offsets(output_size(W, KW, stride, padding), KW, stride)
+    return pixels(zero_padded(x, padding).swapaxes(2, 3), weight, bias, rows, columns)
+
+
+def _image_transposed(x, weight, bias, stride, padding):
+    return _sizes(pixels, lambda *sizes: sizes)(x.swapaxes(2, 3), weight, bias, stride, padding)
+
+
+def _sizes(reader, change):
+    """Return the variant in which change(H, W, KH, KW) says which sizes the student took."""
+
+    def variant(x, weight, bias, stride, padding):
+        H, W, KH, KW = change(*x.shape[2:], *weight.shape[2:])
+        rows = offsets(output_size(H, KH, stride, padding), KH, stride)
+        columns = offsets(output_size(W, KW, stride, padding), KW, stride)
+        return reader(zero_padded(x, padding), weight, bias, rows, columns)
+
+    return variant
+
+
+def _put_into_the_middle(variant):
+    """Return `variant` behind `padded[..., padding : padding + H, ...] = x` with H, W swapped."""
+
+    def stops(x, *rest):
+        if x.shape[2] != x.shape[3]:
+            raise ValueError("could not broadcast input array")
+        return variant(x, *rest)
+
+    return stops
+
+
+def _output_loops_swapped(x, weight, bias, stride, padding):
+    """for i in range(OW), for j in range(OH): right where both are equal."""
+    y = _right(x, weight, bias, stride, padding)
+    if y.shape[2] != y.shape[3]:
+        raise IndexError("index is out of bounds")
+    return y
+
+
+def _columns_looped_like_rows(x, weight, bias, stride, padding):
+    """for j in range(OH): an IndexError where OW is smaller, zeros on the right where larger."""
+    y = _right(x, weight, bias, stride, padding)
+    if y.shape[2] > y.shape[3]:
+        raise IndexError("index is out of bounds")
+    y[:, :, :, y.shape[2] :] = 0
+    return y
+
+
+SWAPPED = (
+    lambda H, W, KH, KW: (W, H, KH, KW),
+    lambda H, W, KH, KW: (H, W, KW, KH),
+    lambda H, W, KH, KW: (W, H, KW, KH),
+)
+
+
+def _output_size_from(OH_of, OW_of):
+    """Return variants, one a reader, that take OH or OW from the wrong pair of sizes."""
+
+    def with_reader(reader):
+        def variant(x, weight, bias, stride, padding):
+            (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
+            OH, OW = (output_size(*of(H, W, KH, KW), stride, padding) for of in (OH_of, OW_of))
+            image = zero_padded(x, padding)
+            return reader(image, weight, bias, offsets(OH, KH, stride), offsets(OW, KW, stride))
+
+        return variant
+
+    return tuple(map(with_reader, READERS))
+
+
+def _of_height(H, W, KH, KW):
+    return H, KH
+
+
+def _of_width(H, W, KH, KW):
+    return W, KW
+
+
+def _of_height_and_kernel_width(H, W, KH, KW):
+    return H, KW
+
+
+def _of_width_and_kernel_height(H, W, KH, KW):
+    return W, KH
+
+
+WIDTH_FROM_HEIGHT = tuple(
+    variant
+    for of in (_of_height_and_kernel_width, _of_height, _of_width_and_kernel_height)
+    for variant in _output_size_from(_of_height, of)
+)
+HEIGHT_FROM_WIDTH = tuple(
+    variant
+    for of in (_of_width_and_kernel_height, _of_width, _of_height_and_kernel_width)
+    for variant in _output_size_from(of, _of_width)
+)
+
+
+def _square_only(which):
+    """Return the variant that is right for square images (0) or kernels (1), and else stops."""
+
+    def variant(x, weight, bias, stride, padding):
+        _, _, height, width = (x, weight)[which].shape
+        if height != width:
+            raise Stops
+        return _right(x, weight, bias, stride, padding)
+
+    return variant
+
+
+def _kernel_read_transposed(x, weight, bias, stride, padding):
+    """weight[f, c, v, u]: an IndexError where the kernel is not square."""
+    if weight.shape[2] != weight.shape[3]:
+        raise IndexError("index is out of bounds")
+    return _transposed(x, weight, bias, stride, padding)
+
+
+def _reshaped_with_filters_last(x, weight, bias, stride, padding):
+    y = _right(x, weight, bias, stride, padding)
+    return y.transpose(0, 2, 3, 1).reshape(y.shape)
+
+
+def _reshaped_with_filters_first(x, weight, bias, stride, padding):
+    y = _right(x, weight, bias, stride, padding)
+    return y.swapaxes(0, 1).reshape(y.shape)
+
+
 def _channels_last(x, weight, bias, stride, padding):
     return _right(x, weight, bias, stride, padding).transpose(0, 2, 3, 1)
 
@@ -288,6 +554,42 @@ def _whole_numbers(x, weight, bias, stride, padding):
     return np.trunc(_right(x, weight, bias, stride, padding))
 
 
+def _then(change):
+    """Return the variant whose result goes through `change`, np.rint for example."""
+    return lambda *arguments: change(_right(*arguments))
+
+
+def _cut_at_every_sum(each_product, bias_first):
+    """Return the variant that adds to y[n, f, i, j] in an array of whole numbers.
+
+    Every sum is cut: that of each product, or of each channel's products.
+    """
+
+    def variant(x, weight, bias, stride, padding):
+        parts = list(np.ndindex(weight.shape[1:]))
+        if not each_product:
+            parts = [(c, slice(None), slice(None)) for c in range(x.shape[1])]
+        none = np.zeros_like(bias)
+        y = np.trunc(_right(x, weight * 0, bias if bias_first else none, stride, padding))
+        for part in parts:
+            only = np.zeros_like(weight)
+            only[:, *part] = weight[:, *part]
+            y = np.trunc(y + _right(x, only, none, stride, padding))
+        return y if bias_first else np.trunc(y + bias[:, None, None])
+
+    return variant
+
+
+def _cut_inputs(*which):
+    """Return the variant with the inputs of these positions (x, weight, bias) cut."""
+
+    def variant(*arguments):
+        return _right(*(np.trunc(value) if position in which else value
+                        for position, value in enumerate(arguments)))
+
+    return variant
+
+
 # Where two variants give the same numbers on every case, the first is named.
 CONV2D_MISTAKES = (
     Mistake(
@@ -295,6 +597,31 @@ CONV2D_MISTAKES = (
         "your kernel is rotated by 180°: that is a true convolution. The layer slides the kernel "
         "as it is, weight[u, v] meets x[i + u, j + v].",
         _rotated, TURNED,
+    ),
+    Mistake(
+        "indices leave the image",
+        "your index i*stride + u - padding leaves the image. Below 0, Python counts from the end: "
+        "x[-1] is the last row, not a zero; past the end it stops with an error. Pixels outside "
+        "the image count as 0.",
+        _reading(pixels, False, _literally), PADDING,
+    ),
+    Mistake(
+        "negative indices",
+        "above and left of the image, your index i*stride + u - padding is negative, and Python "
+        "then counts from the end: x[-1] is the last row, not a zero. Pixels outside the image "
+        "count as 0.",
+        _zeros_behind_only, PADDING,
+    ),
+    Mistake(
+        "padding wraps around",
+        "outside the image, your function takes pixels of the opposite side. They count as 0.",
+        _padding_at(1, 1, mode="wrap"), PADDING,
+    ),
+    Mistake(
+        "past the end",
+        "below and right of the image, your index is past the end, where Python stops. Pixels "
+        "outside the image count as 0, on those sides too.",
+        _zeros_before_only, PADDING,
     ),
     Mistake(
         "stride ignored",
@@ -347,18 +674,37 @@ CONV2D_MISTAKES = (
         "kernel transposed",
         "your kernel is transposed: rows and columns are swapped. The first kernel axis goes down, "
         "the second goes right.",
-        _transposed, TURNED,
+        _transposed, TURNED, (_kernel_read_transposed,),
     ),
     Mistake(
         "stride in the size only",
-        "the output has the right size, but your windows lie next to each other. With a stride, "
-        "output i looks at the rows from i * stride on, not from i on.",
+        "the output has the size that stride gives, but your window moves by one pixel each time. "
+        "Output i looks at the rows from i * stride on, not from i on.",
         _stride_in_size_only, STRIDE,
     ),
     Mistake(
         "stride on rows only",
         "stride is used for the rows and ignored for the columns. Both move by `stride`.",
-        _stride_on_rows_only, STRIDE,
+        _stride_on_rows_only, STRIDE, (_one_axis_in_the_size_only(3),),
+    ),
+    Mistake(
+        "stride on columns only",
+        "stride is used for the columns and ignored for the rows. Both move by `stride`.",
+        _stride_on_columns_only, STRIDE, (_one_axis_in_the_size_only(2),),
+    ),
+    Mistake(
+        "windows next to each other",
+        "your windows lie next to each other: they move by the kernel's size. They overlap; output "
+        "i looks at the rows from i * stride on.",
+        _reading(pixels, True, _side_by_side), STRIDE,
+        (*(_reading(reader, True, _side_by_side) for reader in READERS[1:]),
+         _reading(pixels, True, _as_many_as_fit)),
+    ),
+    Mistake(
+        "stride inside the window",
+        "stride is multiplied with the kernel's offset u, so that your window is spread out. Only "
+        "its start moves by `stride`: row u of the window is row i * stride + u.",
+        _reading(pixels, True, _spread), STRIDE, (_reading(pixels, True, _all_times_stride),),
     ),
     Mistake(
         "padding in the size only",
@@ -415,6 +761,12 @@ CONV2D_MISTAKES = (
         "padding on columns only",
         "zeros are put left and right of the image, but not above and below it.",
         _padding_on(3), PADDING,
+    ),
+    Mistake(
+        "padding on every axis",
+        "zeros are put around the batch and around the channels as well. np.pad(x, padding) means "
+        "all four axes; only rows and columns get zeros.",
+        _padded_on_every_axis(pixels), PADDING, (_padded_on_every_axis(slices),),
     ),
     Mistake(
         "bias once per product",
@@ -490,9 +842,58 @@ CONV2D_MISTAKES = (
         _last_left_zero, THE_TASK,
     ),
     Mistake(
+        "width from a height",
+        "your OW is computed from a height. Rows and columns have the same formula, each with "
+        "its own numbers: OH from H and KH, OW from W and KW.",
+        WIDTH_FROM_HEIGHT[0], UNEVEN, (*WIDTH_FROM_HEIGHT[1:], _columns_looped_like_rows),
+    ),
+    Mistake(
+        "height from a width",
+        "your OH is computed from a width. Rows and columns have the same formula, each with "
+        "its own numbers: OH from H and KH, OW from W and KW.",
+        HEIGHT_FROM_WIDTH[0], UNEVEN, HEIGHT_FROM_WIDTH[1:],
+    ),
+    Mistake(
         "output transposed",
-        "the output is transposed: its rows and columns are swapped.",
-        _output_transposed, TURNED,
+        "the output is transposed: its rows and columns are swapped. y has the shape "
+        "(N, F, OH, OW), and y[n, f, i, j] belongs to the window in row i and column j.",
+        _output_transposed, UNEVEN,
+        (_output_reshaped, _written_transposed, *map(_window_at, READERS)),
+    ),
+    Mistake(
+        "height and width swapped",
+        "height and width are swapped. Rows come first: x is (N, C, H, W) and weight is "
+        "(F, C, KH, KW); i and u go with rows, j and v with columns.",
+        _sizes(pixels, SWAPPED[0]), UNEVEN,
+        (*(_sizes(reader, SWAPPED[0]) for reader in READERS[1:]),
+         *(_sizes(reader, change) for change in SWAPPED[1:] for reader in READERS),
+         *(_put_into_the_middle(_sizes(reader, SWAPPED[1])) for reader in READERS),
+         _pixel_at, _image_transposed, _output_loops_swapped),
+    ),
+    Mistake(
+        "without padding only",
+        "it is right without padding and stops wherever padding is not 0. Does your window begin "
+        "outside the image, or has your padded array an unexpected shape? Only rows and columns "
+        "get zeros, `padding` on each side.",
+        _without_padding_only, PADDING,
+    ),
+    Mistake(
+        "square images only",
+        "it is right for square images and stops for all others. Is H used where W belongs, or "
+        "are they swapped? x is (N, C, H, W): H rows, W columns.",
+        _square_only(0), UNEVEN,
+    ),
+    Mistake(
+        "square kernels only",
+        "it is right for square kernels and stops for all others. Is KH used where KW belongs, or "
+        "are they swapped? weight is (F, C, KH, KW): KH rows, KW columns.",
+        _square_only(1), UNEVEN,
+    ),
+    Mistake(
+        "reshaped instead of transposed",
+        "the numbers are right, but stand in wrong places: reshape cuts them anew, row by row, and "
+        "moves no axis. Bring the axes into the order (N, F, OH, OW) with transpose.",
+        _reshaped_with_filters_last, CHANNELS, (_reshaped_with_filters_first,),
     ),
     Mistake(
         "channels last",
@@ -512,8 +913,12 @@ CONV2D_MISTAKES = (
     ),
     Mistake(
         "whole numbers",
-        "the digits after the decimal point are lost. Was y made for whole numbers (dtype=int)?",
-        _whole_numbers, ONE_OUTPUT,
+        "the digits after the decimal point are lost. An array made with dtype=int, int(...) and "
+        "round(...) keep whole numbers only; make y with dtype=x.dtype.",
+        _whole_numbers, THE_TASK,
+        (_then(np.rint), _then(np.floor), *(_cut_at_every_sum(each, first) for each in (True, False)
+                                            for first in (True, False)),
+         *(_cut_inputs(*which) for which in ((0,), (1,), (2,), (0, 1), (0, 1, 2)))),
     ),
 )
 

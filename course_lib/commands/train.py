@@ -4,8 +4,17 @@
     python3 -m course_lib train --data small --epochs 5 --out results
     python3 -m course_lib train --config net.txt --data FOLDER --json
 
-Exit status: 0 trained, 1 the data or the training failed, 2 the command line or the network's
-text is wrong, 130 interrupted by Ctrl-C (what was learned till then is judged and kept).
+Options: --config --data --epochs --batch-size --lr --optimizer --validation --seed --out --json
+
+Exit status: 0 trained, 1 the data or the training failed (its loss is no longer a number), 2 the
+command line or the network's text is wrong, 130 interrupted by Ctrl-C (what was learned till then
+is judged and kept).
+
+A network that learned nothing gets a sentence on stderr and "learned_nothing": true in --json; the
+status stays 0, for the numbers are right and a short trial run is no failure. It means: on the
+images it was trained on, the network is neither clearly more often right than always answering the
+most frequent class (whose share is not below the 95 % interval of its accuracy), nor is its loss
+lower than that of who only knows the classes' shares (ln K for K equally frequent classes).
 """
 
 from __future__ import annotations
@@ -25,7 +34,7 @@ from tqdm import tqdm
 
 from course_lib import config, data, optim, plots
 from course_lib.train import (
-    Evaluation, History, confusion_matrix, evaluate, fit, split_validation,
+    Evaluation, History, confusion_matrix, evaluate, fit, split_validation, wilson_interval,
 )
 
 # The network and the settings that are used where the user gives none: their only home.
@@ -42,6 +51,7 @@ DEFAULT_EPOCHS = {"small digits": 20, "lines": 15}  # they are few; all else as 
 FOLDER_EPOCHS = 20
 TEST_SHARE = 0.2  # of an image folder that is not divided into train and test
 WORDS = ("mnist", "small", "lines")
+OTHER_NAMES = {"--learning-rate": "--lr", "--network": "--config", "--model": "--config"}
 
 
 @dataclass
@@ -56,7 +66,7 @@ class Examples:
 
 def main(words: list[str] | None = None) -> int:
     """Run `course train` with the words that follow it; return the exit status."""
-    arguments = _parser().parse_args(words)
+    arguments = _parse(words)
     say = _speaker(sys.stderr if arguments.json else sys.stdout)
     try:
         return run(arguments, say)
@@ -95,6 +105,8 @@ def run(arguments: argparse.Namespace, say) -> int:
     if facts["diverged"]:
         print("course train: the training diverged: the loss is no longer a number. Try a "
               f"smaller --lr than {settings.get('lr', 'the default')}.", file=sys.stderr)
+    if facts["learned_nothing"]:
+        print(f"course train: {_why_nothing(model, examples, settings, history)}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(facts, allow_nan=False))
     return 130 if history.interrupted else int(facts["diverged"])
@@ -219,13 +231,14 @@ def train(model, examples: Examples, settings: dict, validation: float | None, s
     if schedule == "step" and {"every", "factor"} & set(settings):
         schedule = optim.step_decay(optimizer.lr, settings.get("every", 1) * steps_an_epoch,
                                     settings.get("factor", 0.1))
-    held_out = "  validation" if validation else ""
-    say(f"epoch    loss  accuracy{held_out}  lr        seconds")
+    held_out = "  held-out accuracy" if validation else ""
+    say(f"epoch  training loss  training accuracy{held_out}  lr at its end  seconds")
 
     def row(model, history: History) -> bool:
-        own = f"  {100 * history.validation_accuracy[-1]:8.2f} %" if validation else ""
-        say(f"{history.epoch[-1]:5d}  {history.loss[-1]:6.4f}  {100 * history.accuracy[-1]:6.2f} %"
-            f"{own}  {history.lr[-1]:<8.2g}  {history.seconds[-1]:.1f}")
+        own = f"  {100 * history.validation_accuracy[-1]:15.2f} %" if validation else ""
+        say(f"{history.epoch[-1]:5d}  {history.loss[-1]:13.4f}  "
+            f"{100 * history.accuracy[-1]:15.2f} %{own}  {history.lr[-1]:13.2g}  "
+            f"{history.seconds[-1]:7.1f}")
         return not math.isfinite(history.loss[-1])
 
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported, not warned
@@ -250,14 +263,56 @@ def _facts(model, examples, settings, history, result, seconds) -> dict:
     parameters = model.parameters().values()
     diverged = not all(np.isfinite(parameter.data).all() for parameter in parameters)
     diverged |= not all(map(math.isfinite, history.loss))
+    nothing = not (diverged or history.interrupted) and _learned_nothing(model, examples, history)
     return _plain({
         "test_accuracy": result.accuracy, "interval": result.interval, "test_loss": result.loss,
         "test_images": result.count, "history": history.to_dict(), "seconds": seconds,
         "data": examples.name, "classes": examples.classes,
         "parameters": sum(parameter.data.size for parameter in parameters),
         "config": config.to_text(model, settings), "interrupted": history.interrupted,
-        "diverged": diverged,
+        "diverged": diverged, "learned_nothing": nothing,
     })
+
+
+def _blind(labels: np.ndarray) -> tuple[float, float]:
+    """Accuracy and loss of who knows the classes' shares p, but never looks at an image.
+
+    max p, by always answering the most frequent class; -sum p ln p, by naming the shares.
+    """
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    return float(shares.max()), float(-(shares * np.log(shares)).sum())
+
+
+def _learned_nothing(model, examples: Examples, history: History) -> bool:
+    """Is it no better than `_blind` on the images it was trained on? One class is no question."""
+    accuracy, loss = _blind(examples.train[1])
+
+    def poor(correct: float, n: int, its_loss: float) -> bool:
+        return wilson_interval(round(correct), n)[0] <= accuracy and its_loss >= 0.99 * loss
+
+    n = len(examples.train[1])
+    if accuracy == 1 or not poor(history.accuracy[-1] * n, n, history.loss[-1]):
+        return False
+    result = evaluate(model, *examples.train)  # the numbers above include its first steps
+    return poor(result.accuracy * n, n, result.loss)
+
+
+def _why_nothing(model, examples: Examples, settings: dict, history: History) -> str:
+    """The sentence for a network that learned nothing: what it does, and what to try."""
+    accuracy, loss = _blind(examples.train[1])
+    predicted = model.predict_labels(examples.train[0])
+    right = 100 * float((predicted == examples.train[1]).mean())
+    lr = settings.get("lr", "the default")
+    text = (f"the network learned nothing: it is right for {right:.1f} % of the images it was "
+            "trained on, not clearly more than always answering the most frequent class "
+            f"({100 * accuracy:.1f} %).")
+    first, worst = history.step_loss[0], max(history.step_loss)
+    if worst > 2 * max(first, loss):
+        return (f"{text} Its loss jumped from {first:.3g} to {worst:.3g}: the steps are too large. "
+                f"Try a smaller --lr than {lr}.")
+    return (f"{text} Its loss hardly moved, from {first:.3g} to {history.step_loss[-1]:.3g}. Try "
+            f"another --lr than {lr}, ten times smaller or larger, or more --epochs than "
+            f"{settings['epochs']}.")
 
 
 def _plain(value):
@@ -344,14 +399,40 @@ def _number(accept, wanted: str, kind):
     return read
 
 
+def _parse(words: list[str] | None) -> argparse.Namespace:
+    """The options; a word that is none gets the nearest one that is."""
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(_unknown(unknown[0], parser))
+    return arguments
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
+    known = [option for option in parser._option_string_actions if option.startswith("--")]
+    if word.startswith("-"):
+        name = word.partition("=")[0]
+        plain = "--" + name.strip("-").replace("_", "-").lower()
+        near = difflib.get_close_matches(OTHER_NAMES.get(plain, plain), known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
+        return f"unknown option {name}. {hint}"
+    if word in WORDS or Path(word).is_dir():
+        return f"expected an option in front of {word!r}. Did you mean --data {word}?"
+    if Path(word).is_file():
+        return f"expected an option in front of {word!r}. Did you mean --config {word}?"
+    return f"expected options only, got {word!r}. Known are {', '.join(known)}."
+
+
 def _parser() -> argparse.ArgumentParser:
     count = _number(lambda value: 1 <= value < 10**9, "a whole number, 1 or more", int)
     parser = argparse.ArgumentParser(
         prog="course train", description="Train a network and judge it on images it never saw.",
-        epilog="Without --data: MNIST if it is on this machine, else the small digits. Options "
-        "override the Train line of the config.",
+        epilog="Without --data: MNIST if it is on this machine, else the small digits. Options\n"
+        "override the Train line of the config. Without --config the network is the one below.\n\n"
+        + config.describe(DEFAULT_RECIPE), allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", metavar="FILE", help="the network, in the course's text form")
+    parser.add_argument("--config", metavar="FILE", help="the network, in the text form below")
     parser.add_argument("--data", metavar="DATA", help="mnist, small, lines or an image FOLDER "
                         "(with train/ and test/ in it, or it is divided)")
     parser.add_argument("--epochs", type=count, metavar="N", help="times through all images")

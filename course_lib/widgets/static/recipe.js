@@ -197,12 +197,23 @@ function statementsOf(text) {
   return statements;
 }
 
+// The first line is no number: say which it should be, from the lines that follow.
+function failAtCount(first, rest) {
+  const isLayer = first.some(({ text }) => KNOWN.includes(text) || text.includes("="));
+  const layers = rest.filter(([word]) => word.text !== "Train").length;
+  const count = layers + (isLayer && first[0].text !== "Train" ? 1 : 0);
+  const what = `${count} here (Input counts, Train does not)`;
+  const above = first[first.length > 1 && /^[0-9]+$/.test(first[0].text) ? 1 : 0].text;
+  let fix = "No layers follow; they come one a line, from Input shape=... on";
+  if (count) fix = `Write ${what}`;
+  if (count && isLayer) fix += ` on a line of its own, above ${shown(above)}`;
+  fail(first[0], "the first line must be the number of layers, and nothing else, got "
+    + `${shown(first.map((word) => word.text).join(" "))}. ${fix}`);
+}
+
 function split([first, ...rest]) {
   if (!/^[0-9]{1,9}$/.test(first[0].text) || first.length > 1) {
-    const count = [first, ...rest].filter(([word]) => Object.hasOwn(LAYERS, word.text)).length;
-    const wrong = first.length === 1 || KNOWN.includes(first[0].text) ? first[0] : first[1];
-    fail(wrong, "expected the number of layers alone on the first line, got "
-      + `${shown(first.map((word) => word.text).join(" "))}. Write ${count} there (Input counts)`);
+    failAtCount(first, rest);
   }
   if (rest.length > MAX_LAYERS) {
     throw new ConfigError(`text: more than ${MAX_LAYERS} layers.`);
@@ -220,6 +231,15 @@ function split([first, ...rest]) {
   return rest.at(-1)?.[0].text === "Train" ? [rest.slice(0, -1), rest.at(-1)] : [rest, null];
 }
 
+// What a bare value was probably meant to be: "shape=1x28x28" for "1x28x28", say.
+function meant(name, value, kinds, found) {
+  const missing = (REQUIRED[name] ?? []).filter((option) => !Object.hasOwn(found, option));
+  const tried = /^[0-9.+-]/.test(value) ? missing.slice(0, 1) : Object.keys(kinds);
+  const fits = tried.find((option) => kinds[option][1](value) !== undefined);
+  if (fits !== undefined) return `${name} ${fits}=${value}`;
+  return Object.hasOwn(kinds, value) ? `${value}=VALUE, with no blank around =` : "name=value";
+}
+
 function optionsOf([first, ...words], kinds) {
   const [name, found] = [first.text, {}];
   for (const word of words) {
@@ -227,9 +247,9 @@ function optionsOf([first, ...words], kinds) {
     const [option, value] = cut < 0 ? [word.text] : [word.text.slice(0, cut),
       word.text.slice(cut + 1)];
     if (cut < 0) {
-      const hint = KNOWN.includes(option) ? " A new layer begins at the left margin" : "";
-      fail(word, `${name}: expected option=value without blanks, got ${shown(word.text)}.`
-        + (hint || " Write name=value"));
+      const hint = KNOWN.includes(option) ? "A new layer begins at the left margin"
+        : `Write ${meant(name, option, kinds, found)}`;
+      fail(word, `${name}: expected option=value without blanks, got ${shown(word.text)}. ${hint}`);
     }
     if (!Object.hasOwn(kinds, option)) {
       fail(word, `${name}: unknown option ${shown(option)}. `
