@@ -15,7 +15,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from course_lib import check
-from course_lib.check import catalogue, sandbox
+from course_lib.check import convolution, sandbox
 from course_lib.notebooks import cell_source, read_notebook
 
 ROOT = Path(__file__).parents[1]
@@ -181,7 +181,7 @@ def test_right_answers_pass(answer, capfd):
 def test_cases_contain_what_square_tests_miss():
     """The list of DESIGN: a check with fewer kinds of cases lets wrong answers through."""
     shapes = [(c.arguments[0].shape, c.arguments[1].shape, *c.arguments[3:])
-              for c in catalogue.CONV2D_CASES]
+              for c in convolution.CONV2D_CASES]
     assert {padding for *_, padding in shapes} == {0, 1, 2}
     assert {stride for *_, stride, _ in shapes} == {1, 2, 3}
     assert any(x[0] > 1 and x[1] > 1 and x[2] != x[3] and w[2] != w[3] and stride > 1 and padding
@@ -189,7 +189,7 @@ def test_cases_contain_what_square_tests_miss():
     assert any((x[2] + 2 * p - w[2]) % stride for x, w, stride, p in shapes)
     assert any(x[2:] == w[2:] for x, w, *_ in shapes)
     assert any(w[2:] == (1, 1) for _, w, *_ in shapes)
-    arrays = [case.arguments[0] for case in catalogue.CONV2D_CASES]
+    arrays = [case.arguments[0] for case in convolution.CONV2D_CASES]
     assert {str(array.dtype) for array in arrays} == {"float32", "float64"}
     assert any((array < 0).any() for array in arrays)
     assert any(np.unique(array).size == 1 for array in arrays)
@@ -201,7 +201,7 @@ def test_cases_contain_what_square_tests_miss():
 # Wrong answers that are recognised
 
 
-VARIANTS = {f"{mistake.id} {n}": (mistake, variant) for mistake in catalogue.CONV2D_MISTAKES
+VARIANTS = {f"{mistake.id} {n}": (mistake, variant) for mistake in convolution.CONV2D_MISTAKES
             for n, variant in enumerate(mistake.variants)}
 
 
@@ -216,14 +216,14 @@ def test_every_mistake_of_the_catalogue_is_named(name, capfd):
 
 
 def test_every_pointer_leads_to_a_heading_and_every_sentence_is_one():
-    assert len({mistake.id for mistake in catalogue.CONV2D_MISTAKES}) >= 12
-    for mistake in (catalogue.CONV2D, *catalogue.CONV2D_MISTAKES):
+    assert len({mistake.id for mistake in convolution.CONV2D_MISTAKES}) >= 12
+    for mistake in (convolution.CONV2D, *convolution.CONV2D_MISTAKES):
         name, heading = mistake.section.notebook, mistake.section.heading
         folder = f"solutions/{name}" if name.startswith("ex") else "notebooks"
         cells = read_notebook(ROOT / folder / f"{name}.ipynb")["cells"]
         lines = [line for cell in cells for line in cell_source(cell).split("\n")]
         assert f"## {heading}" in lines
-    for mistake in catalogue.CONV2D_MISTAKES:
+    for mistake in convolution.CONV2D_MISTAKES:
         assert mistake.sentence[-1] in ".?" and mistake.sentence[0].islower()
 
 
@@ -565,7 +565,7 @@ def test_a_stub_is_not_attempted_yet(guard, capsys):
 
 
 def test_the_message_shows_the_smallest_case(capsys):
-    check.conv2d(catalogue._rotated)
+    check.conv2d(convolution._rotated)
     out = capsys.readouterr().out
     shown = "x[0, 0] weight[0, 0] bias 0 3 4 0 1 0 9 5 0 0 2 6 2 1 expected y[0, 0] 13 4 9 2"
     assert f"{shown} your y[0, 0] 9 11 24 12" in " ".join(out.split())
@@ -592,12 +592,12 @@ def test_one_is_said_otherwise_than_many(wrong, of, sentence, line):
 
 
 def test_the_message_is_the_same_every_time(guard):
-    for answer in (loops, one_value_off, catalogue._padding_ignored, needs_square):
+    for answer in (loops, one_value_off, convolution._padding_ignored, needs_square):
         assert check.conv2d(answer).message == check.conv2d(answer).message
 
 
 def test_no_message_shows_code_of_a_right_answer(capsys):
-    for answer in (one_value_off, catalogue._rotated, lambda *a: None, lambda *a: 1 / 0):
+    for answer in (one_value_off, convolution._rotated, lambda *a: None, lambda *a: 1 / 0):
         check.conv2d(answer)
     out = capsys.readouterr().out
     for word in ("def ", "range(", "tensordot", "sliding_window", "np.pad", "import "):
@@ -951,3 +951,41 @@ def test_progress_lies_in_the_users_data_folder(system, variable, tmp_path, monk
     monkeypatch.setenv(variable, str(tmp_path))
     path = check.progress_file()
     assert tmp_path in path.parents and path.parent.name == "cnn-from-scratch-course"
+
+
+# Tasks with several results, and with numbers
+
+
+def two_results(task="of_two"):
+    return check.tasks.Task(
+        id=f"test/{task}", function_name="my_pair", argument_names=("x",),
+        result_name=("total", "doubled"), reference=lambda x: (x.sum(), 2 * x),
+        cases=(check.tasks.Case((np.arange(3.0),)), check.tasks.Case((np.ones((2, 2)),))),
+        mistakes=(check.tasks.Mistake("mean", "this is the mean, not the sum.",
+                                      lambda x: (x.mean(), 2 * x), convolution.ONE_OUTPUT),),
+        section=convolution.ONE_OUTPUT, shape_rule=("a number", "the shape of x"),
+    )
+
+
+@pytest.mark.parametrize("answer, expected", [
+    (lambda x: (x.sum(), 2 * x), "passed, 2 cases of 2"),
+    (lambda x: [float(x.sum()), x + x], "passed, 2 cases of 2"),
+    (lambda x: (x.mean(), 2 * x), "this is the mean, not the sum."),
+    (lambda x: (x.sum(), x), "values of doubled are wrong."),
+    (lambda x: x.sum(), "it must return 2 results, (total, doubled)"),
+    (lambda x: (x.sum(), 2 * x, x), "got a value of type tuple of 3"),
+    (lambda x: (x, 2 * x), "total has the wrong shape: expected (), got (3,). It is a number."),
+    (lambda x: (None, 2 * x), "total is None"),
+    (lambda x: (x.sum(), 2), "doubled must be one NumPy array"),
+    (lambda x: (x.sum() + 1, 2 * x), "the value of total is wrong."),
+])
+def test_several_results_are_judged_one_by_one(answer, expected, guard, capsys):
+    check.judge(two_results(), answer)
+    assert expected in capsys.readouterr().out
+
+
+def test_every_task_has_its_function():
+    assert set(check.TASKS) >= {"conv2d"}
+    for name, task in check.TASKS.items():
+        assert callable(getattr(check, name)) and task.function_name in getattr(check, name).__doc__
+        assert task.id.startswith("ex") and len(task.cases) >= 3 and task.mistakes

@@ -12,24 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from course_lib.check import catalogue, sandbox
-from course_lib.check.catalogue import Mistake, Task
+from course_lib.check import convolution, sandbox
 from course_lib.check.loops import Stops
 from course_lib.check.sandbox import Answer, Unshown
+from course_lib.check.tasks import Mistake, Task
 from course_lib.shapes import ShapeError
 
 TOLERANCE = 1e-4  # of the largest expected value: room for an answer computed in float32
 SMALL = 40  # arrays of so many numbers are printed whole
 WIDTH = 78
-
-
-def conv2d(student_function) -> "Result":
-    """Check my_conv2d(x, weight, bias, stride, padding) -> y and print the verdict.
-
-    Shapes  x (N, C, H, W), weight (F, C, KH, KW), bias (F,) -> y (N, F, OH, OW), of x's dtype;
-            stride and padding are whole numbers; the kernel is not flipped
-    """
-    return judge(catalogue.CONV2D, student_function)
 
 
 @dataclass(frozen=True)
@@ -60,11 +51,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong in one case: a short kind, a sentence, and whether the numbers are right."""
+    """What is wrong in one case: a short kind, a sentence, and whether the numbers are right.
+
+    part: in which of several results.
+    """
 
     kind: str
     sentence: str
     numbers_right: bool = False
+    part: int = 0
 
 
 def judge(task: Task, student_function) -> Result:
@@ -101,6 +96,27 @@ def _verdict(task: Task, student_function) -> Result:
     return Result(task.id, "failed", text, name, right, len(task.cases), guard)
 
 
+def checker(task: Task):
+    """Return the function that checks one task: check.conv2d and its like."""
+
+    def check(student_function) -> Result:
+        return judge(task, student_function)
+
+    results = ", ".join(task.result_names)
+    rules = "; ".join(f"{name}: {rule}" for name, rule
+                      in zip(task.result_names, task.shape_rules, strict=True))
+    check.__name__ = check.__qualname__ = task.id.partition("/")[2]
+    check.__doc__ = (f"Check {task.function_name}({', '.join(task.argument_names)}) -> {results} "
+                     f"and print the verdict.\n\n    {rules}\n    ")
+    return check
+
+
+# check.conv2d(my_conv2d), check.max_pool2d(my_max_pool2d), ...: one function for each task.
+TOPICS = (convolution,)
+TASKS = {task.id.partition("/")[2]: task for topic in TOPICS for task in topic.TASKS}
+globals().update({name: checker(task) for name, task in TASKS.items()})
+
+
 # What is wrong in a case
 
 
@@ -119,39 +135,75 @@ def _faults(task: Task, answers: list[Answer], expected: list) -> list:
     return faults
 
 
-def _fault(task: Task, answer: Answer, right: np.ndarray) -> Fault | None:
-    """Compare one answer: how it ended, type, shape, values, dtype, inputs."""
-    value, y = answer.value, task.result_name
+def _fault(task: Task, answer: Answer, right) -> Fault | None:
+    """Compare one answer: how it ended, each of its results, inputs."""
     if answer.how != "returned":
         return Fault(answer.how, _how_it_ended(task, answer))
-    if value is None:
-        return Fault("None", f"it returns None: does it end with `return {y}`?")
-    if not isinstance(value, np.ndarray) and getattr(value, "name", "") != "ndarray":
-        name = value.name if isinstance(value, Unshown) else type(value).__name__
-        return Fault("type", f"{y} must be one NumPy array, got a value of type {name}.")
-    if value.shape != right.shape:
-        return Fault(
-            "shape", f"{y} has the wrong shape: expected {right.shape}, got {value.shape}. "
-            f"It is {task.shape_rule}."
-        )
-    if isinstance(value, Unshown):
-        return Fault("dtype", f"{y} must hold numbers of x's dtype, got dtype {value.dtype}.")
-    if np.isnan(value).any():
-        return Fault("nan", f"{y} holds nan, not a number: 0/0, inf - inf, or never written to?")
-    if not same_values(value, right):
-        return Fault("values", _how_many_wrong(y, _wrong(value, right)))
-    if value.dtype != right.dtype:
-        kind = f"{value.dtype}, which keeps whole numbers only. Say" if value.dtype.kind in "iub" \
-            else f"{value.dtype}. np.zeros makes float64; say"
-        return Fault(
-            "dtype", f"the numbers are right, but {y} has the wrong dtype: x is {right.dtype}, "
-            f"{y} is {kind} np.zeros(shape, dtype=x.dtype).", numbers_right=True,
-        )
+    names = task.result_names
+    if answer.value is None:
+        return Fault("None", f"it returns None: does it end with `return {', '.join(names)}`?")
+    got, expected = parts(answer.value, len(names)), parts(right, len(names))
+    if got is None:
+        kind = type(answer.value).__name__
+        many = f"{kind} of {len(answer.value)}" if kind in ("list", "tuple") else kind
+        return Fault("type", f"it must return {len(names)} results, ({', '.join(names)}), "
+                     f"got a value of type {many}.")
+    for part, (name, value, want) in enumerate(zip(names, got, expected, strict=True)):
+        fault = _result_fault(task, part, name, value, want)
+        if fault:
+            return fault
     if answer.changed:
         names = " and ".join(task.argument_names[position] for position in answer.changed)
         return Fault(
             "inputs changed", f"the numbers are right, but {names} was changed in place. Whoever "
             "called the function still needs it: work on a copy.", numbers_right=True,
+        )
+    return None
+
+
+def parts(value, count: int) -> list | None:
+    """Return the `count` results of one call, numbers as arrays; None where there are not so many.
+
+    >>> parts((1.5, np.zeros(2)), 2)
+    [array(1.5), array([0., 0.])]
+    """
+    if count > 1 and not (isinstance(value, (tuple, list)) and len(value) == count):
+        return None
+    several = value if count > 1 else [value]
+    return [np.asarray(one) if type(one) in (bool, int, float) else one for one in several]
+
+
+def _result_fault(task: Task, part: int, y: str, value, right: np.ndarray) -> Fault | None:
+    """Compare one result: type, shape, values, dtype."""
+    what = "one NumPy array" if right.ndim else "a number"
+    if value is None:
+        return Fault("None", f"{y} is None; it must be {what}.", part=part)
+    if not isinstance(value, np.ndarray) and getattr(value, "name", "") != "ndarray":
+        name = value.name if isinstance(value, Unshown) else type(value).__name__
+        return Fault("type", f"{y} must be {what}, got a value of type {name}.", part=part)
+    if right.ndim and value.shape == ():
+        return Fault("type", f"{y} must be {what}, got a value of type {value.dtype}: a single "
+                     "number.", part=part)
+    if value.shape != right.shape:
+        return Fault(
+            "shape", f"{y} has the wrong shape: expected {right.shape}, got {value.shape}. "
+            f"It is {task.shape_rules[part]}.", part=part
+        )
+    if isinstance(value, Unshown):
+        return Fault("dtype", f"{y} must hold numbers of x's dtype, got dtype {value.dtype}.",
+                     part=part)
+    if np.isnan(value).any() and not np.isnan(right).any():
+        return Fault("nan", f"{y} holds nan, not a number: 0/0, inf - inf, or never written to?",
+                     part=part)
+    if not same_values(value, right):
+        return Fault("values", _how_many_wrong(y, _wrong(value, right)), part=part)
+    if task.keeps_dtype and value.dtype != right.dtype:
+        kind = f"{value.dtype}, which keeps whole numbers only. Say" if value.dtype.kind in "iub" \
+            else f"{value.dtype}. np.zeros makes float64; say"
+        x = task.argument_names[0]
+        return Fault(
+            "dtype", f"the numbers are right, but {y} has the wrong dtype: {x} is {right.dtype}, "
+            f"{y} is {kind} np.zeros(shape, dtype={x}.dtype).", numbers_right=True, part=part
         )
     return None
 
@@ -234,9 +286,14 @@ def _agrees(variant, arguments: tuple, answer: Answer) -> bool:
         return raised
     except (IndexError, ValueError) as error:
         return raised and answer.detail.startswith(f"{type(error).__name__}:")
-    value = answer.value
-    returned = answer.how == "returned" and isinstance(value, np.ndarray)
-    return returned and same_values(value, expected)
+    if answer.how != "returned":
+        return False
+    count = len(expected) if isinstance(expected, tuple) else 1
+    got, wanted = parts(answer.value, count), parts(expected, count)
+    return got is not None and all(
+        isinstance(one, np.ndarray) and same_values(one, other)
+        for one, other in zip(got, wanted, strict=True)
+    )
 
 
 def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str]:
@@ -268,7 +325,10 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
 
 def _show_case(task: Task, arguments, right, answer: Answer, fault: Fault) -> list[str]:
     """Return the lines that show the smallest failing case: inputs, expected, got."""
-    y = task.result_name
+    y, count = task.result_names[fault.part], len(task.result_names)
+    right = parts(right, count)[fault.part]
+    several = parts(answer.value, count) if answer.how == "returned" else None
+    got = several[fault.part] if several else None
     call = ", ".join(
         name if isinstance(value, np.ndarray) else f"{name}={value}"
         for name, value in zip(task.argument_names, arguments, strict=True)
@@ -281,10 +341,10 @@ def _show_case(task: Task, arguments, right, answer: Answer, fault: Fault) -> li
         lines += _side_by_side([block for name, value in arrays for block in _blocks(name, value)])
     if fault.kind in ("values", "nan", "shape", "unsteady", "None", "type"):
         lines += _side_by_side(_blocks(f"expected {y}", right))
-        if isinstance(answer.value, np.ndarray) and fault.kind != "unsteady":
-            lines += _side_by_side(_blocks(f"your {y}", answer.value))
+        if isinstance(got, np.ndarray) and fault.kind != "unsteady":
+            lines += _side_by_side(_blocks(f"your {y}", got))
     if fault.kind == "values":
-        lines.append(_first_difference(y, answer.value, right))
+        lines.append(_first_difference(y, got, right))
     if answer.printed.strip():
         lines += ["It printed:", *("    " + line for line in answer.printed.splitlines()[:6])]
     return lines
@@ -298,6 +358,8 @@ def _blocks(name: str, value: np.ndarray) -> list[list[str]]:
     """Return a small array as blocks of aligned lines, one for each image and channel."""
     if value.size > SMALL or value.size == 0 or value.ndim > 4:
         return []
+    if value.ndim == 0:
+        return [[name, number_text(value)]]
     matrices = value.reshape((-1, *value.shape[-2:])) if value.ndim > 1 else value[None, None]
     blocks = []
     for place, matrix in zip(np.ndindex(value.shape[:-2]), matrices, strict=True):
@@ -350,6 +412,8 @@ def _wrong(got: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _how_many_wrong(name: str, wrong: np.ndarray) -> str:
     """Return "one value of y is wrong." and the like."""
     count = int(wrong.sum())
+    if not wrong.ndim:
+        return f"the value of {name} is wrong."
     if count == 1:
         return f"{'one' if wrong.size > 1 else 'the only'} value of {name} is wrong."
     return f"{'all' if count == wrong.size else 'some'} values of {name} are wrong."
@@ -358,6 +422,8 @@ def _how_many_wrong(name: str, wrong: np.ndarray) -> str:
 def _first_difference(name: str, got: np.ndarray, right: np.ndarray) -> str:
     """Return a line with the first wrong value and how many there are."""
     wrong = _wrong(got, right)
+    if not wrong.ndim:
+        return f"    expected {number_text(right)}, got {number_text(got)}"
     place = tuple(int(index) for index in np.argwhere(wrong)[0])
     count, where = int(wrong.sum()), f"{name}[{', '.join(map(str, place))}]"
     many = f"{count} of {right.size} values are wrong; the first is {where}"

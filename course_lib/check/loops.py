@@ -1,6 +1,6 @@
 """A convolution's loops as students write them: with NumPy's own answer to an index that is wrong.
 
-`catalogue` makes its wrong variants of these readers; they import only NumPy.
+`convolution` makes its wrong variants of these readers; they import only NumPy.
 """
 
 import numpy as np

@@ -155,6 +155,8 @@ def _shown(value):
     """Return `value` itself if it is plain data of bearable size, else an Unshown."""
     if value is None or type(value) in (bool, int, float, str):
         return value
+    if isinstance(value, np.generic):  # one number out of an array: an array without axes
+        value = np.asarray(value)
     if type(value) is np.ndarray:
         fine = value.dtype.kind in "biufc" and value.size * value.itemsize <= LARGEST_ARRAY
         return value.copy() if fine else Unshown("ndarray", str(value.dtype), value.shape)

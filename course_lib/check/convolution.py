@@ -1,11 +1,8 @@
-"""What the checks know of each task: its cases, and the mistakes that they recognise.
+"""What the check of a convolution knows: its cases, and the mistakes that it recognises.
 
 A mistake is a deliberately wrong variant of the task's function with the sentence that a student
 reads who makes it. Only `course_lib.check` imports this module; it uses the library's operations.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,58 +15,8 @@ from course_lib.check.loops import (
     slices,
     zero_padded,
 )
+from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
 from course_lib.conv import conv2d
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of the student's function: its arguments by position."""
-
-    arguments: tuple
-
-
-@dataclass(frozen=True)
-class Section:
-    """Where to read again: a heading of a lesson or of the exercise; a test looks it up."""
-
-    notebook: str
-    heading: str
-
-    def __str__(self) -> str:
-        return f"{self.notebook}, “{self.heading}”"
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A mistake that a check recognises: name, sentence, wrong variant, where to read again.
-
-    `others` are further variants of the same mistake, which give other numbers or other errors.
-    """
-
-    id: str
-    sentence: str
-    variant: Callable
-    section: Section
-    others: tuple[Callable, ...] = ()
-
-    @property
-    def variants(self) -> tuple[Callable, ...]:
-        return (self.variant, *self.others)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One write-the-function task: `reference` is right, `mistakes` are wrong in known ways."""
-
-    id: str
-    function_name: str
-    argument_names: tuple[str, ...]
-    result_name: str
-    reference: Callable
-    cases: tuple[Case, ...]
-    mistakes: tuple[Mistake, ...]
-    section: Section
-    shape_rule: str
 
 
 # Convolution
@@ -83,20 +30,11 @@ UNEVEN = Section("02_padding_and_stride", 'Nothing has to be square, and "same" 
 THE_TASK = Section("ex01_convolution", "1.2 Write the function: `my_conv2d`")
 
 
-def _small_numbers(count: int, start: int) -> np.ndarray:
-    """Return `count` whole numbers from −4 to 4 that look random and are the same everywhere."""
-    numbers = []
-    for _ in range(count):
-        start = (start * 1103515245 + 12345) % 2**31
-        numbers.append((start >> 16) % 9 - 4)
-    return np.array(numbers)
-
-
 def _convolution_case(x, weight, stride, padding, dtype=np.float64, scale=1.0) -> Case:
-    """Return a case of x (N, C, H, W), weight (F, C, KH, KW), each filled by `_small_numbers`."""
+    """Return a case of x (N, C, H, W), weight (F, C, KH, KW), each filled by `small_numbers`."""
     arrays = []
     for position, shape in enumerate((x, weight, weight[:1])):
-        numbers = _small_numbers(int(np.prod(shape)), sum(x) + 31 * sum(weight) + 7 * position)
+        numbers = small_numbers(int(np.prod(shape)), sum(x) + 31 * sum(weight) + 7 * position)
         arrays.append((numbers.reshape(shape) * scale).astype(dtype))
     arrays[2] = arrays[2] + arrays[2].dtype.type(5)  # no bias is 0, so none can be forgotten
     return Case((*arrays, stride, padding))
@@ -933,3 +871,5 @@ CONV2D = Task(
     section=THE_TASK,
     shape_rule="(N, F, OH, OW) with OH = (H + 2*padding - KH) // stride + 1, and OW likewise",
 )
+
+TASKS = (CONV2D,)
