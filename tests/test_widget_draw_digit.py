@@ -855,3 +855,10 @@ def test_what_python_changes_is_shown_and_taking_the_view_away_ends_all(page):
     told, layers, children, listeners = page.evaluate(FAKE_MODEL, [before.state(), changes])
     assert told == f"{after._sentence()}." and layers == len(after.model.layers)
     assert (children, listeners) == (0, 0)
+
+
+def test_the_keys_are_told_when_asked(page):
+    told = page.locator(".cnn-help").first
+    assert not told.is_visible()
+    page.get_by_role("button", name="Keys").first.click()
+    assert told.is_visible() and "space paints a dot" in told.inner_text()

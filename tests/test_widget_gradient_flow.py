@@ -182,7 +182,7 @@ def test_the_state_is_plain_python_whatever_came_in():
     assert json.loads(json.dumps(w.state())) == {
         "x": [[1.0] * 3] * 3, "weight": [[0, 0, 0], [0, 1, 0], [0, 0, 0]], "dy": [[4.0]],
         "kind": "conv", "kernel_size": [2, 2], "stride": [2, 2], "padding": [[0, 0], [0, 0]],
-        "rule": "first", "view": "dx", "position": [1, 2], "playing": False,
+        "rule": "first", "view": "dx", "position": [1, 2], "playing": False, "show_all": False,
     }
 
 
@@ -194,8 +194,10 @@ WRONG = [
     (dict(weight=[[np.nan]]), "weight must hold finite numbers"),
     (dict(dy=[[1, 2]]), "dy must have the shape of y, 2×2, got 1×2; set x, weight, stride and"),
     (dict(kind="mean"), "kind must be one of 'conv', 'max', 'average', got 'mean'"),
-    (dict(rule="last"), "rule must be one of 'first', 'all', 'shared', got 'last'"),
-    (dict(view="dX"), "view must be one of 'scatter', 'dw', 'dx', got 'dX'"),
+    (dict(rule="last", kind="max"), "rule must be one of 'first', 'all', 'shared', got 'last'"),
+    (dict(view="dX"), "view must be one of 'scatter', 'dw', 'dx', got 'dX'; did you mean 'dx'[?]$"),
+    (dict(view="dy"), "view must be one of 'scatter', 'dw', 'dx', got 'dy'[.]$"),
+    (dict(show_all=1), "show_all must be True or False, got 1"),
     (dict(stride=0), "stride must be a whole number, at least 1, got 0"),
     (dict(padding=-1), "padding must be a whole number, at least 0, got -1"),
     (dict(padding=5), "at most 12 rows and columns"),
@@ -219,6 +221,15 @@ def test_wrong_values_are_refused_and_the_old_ones_stay(change, message):
     with pytest.raises(ValueError, match=message):
         setattr(w, name, value)
     assert w.state() == before
+
+
+@pytest.mark.parametrize("name, value", [("rule", "all"), ("kernel_size", 3)])
+def test_what_only_pooling_knows_is_refused_for_a_convolution(name, value):
+    with pytest.raises(ShapeError, match=f"GradientFlow: {name} is for pooling, got {name}={value!r} "
+                                         "with kind='conv'; add kind='max' or leave it out"):
+        GradientFlow(**{name: value})
+    w = GradientFlow(np.ones((4, 4)), kind="max", **{name: value})
+    assert w.state()[name] == {"rule": "all", "kernel_size": (3, 3)}[name]
 
 
 def test_what_comes_from_the_browser_together_is_checked_together():
@@ -335,6 +346,16 @@ class View(WidgetView):
         if self.widget.kind == "conv":
             self.root.get_by_label(names[view], exact=True).check()
 
+    def show_all(self):
+        self.button("^Show all of dW and dX$").click()
+
+    @staticmethod
+    def asked(grid):
+        """The cells that show a question mark."""
+        return [tuple(place) for place in grid.locator(".cnn-cell").evaluate_all(
+            "cells => cells.filter((c) => c.textContent === '?')"
+            ".map((c) => [Number(c.dataset.row), Number(c.dataset.column)])")]
+
     @property
     def place(self):
         """The position; in dX the padding in front of it is not counted."""
@@ -432,6 +453,7 @@ def test_a_cell_of_dw_gathers_pixels_under_dy(page, name):
     dweight, (sh, sw) = w.gradients()[1], w._where().stride
     padded, dy = np.pad(w.x, w._where().padding), np.array(w.dy)
     OH, OW = dy.shape
+    view.show_all()
     assert np.array_equal(view.values(view.grid["dW"]), dweight)
     assert np.array_equal(view.values(view.grid["dy"])[::sh, ::sw], dy)
     between = set(np.ndindex((OH - 1) * sh + 1, (OW - 1) * sw + 1)) - {
@@ -456,6 +478,7 @@ def test_a_cell_of_dx_gathers_dy_under_the_turned_kernel(page, name):
     full = view.values(view.grid["full dy"])
     (KH, KW), ((top, _), (left, _)) = weight.shape, where.padding
     assert np.array_equal(view.values(view.grid["w turned"]), np.rot90(weight, 2))
+    view.show_all()
     drawn = view.values(view.grid["dX"])
     assert np.array_equal(drawn, padded_dx(w.x, weight, dy, where))
     assert np.array_equal(drawn[top:top + dx.shape[0], left:left + dx.shape[1]], dx)
@@ -484,12 +507,96 @@ def test_all_three_views_show_the_published_numbers_side_by_side(page):
     view.press("End")
     assert np.array_equal(view.values(view.panels["scatter"]["dX"]), DX)
     assert np.array_equal(view.values(view.panels["scatter"]["dW"]), DW)
+    view.show_all()
     assert np.array_equal(view.values(view.panels["dw"]["dW"]), DW)
     assert np.array_equal(view.values(view.panels["dx"]["dX"]), DX)
     view.go("dx")
     view.point(1, 1)
     assert view.sentence == "dX(1, 1) = 1·2 + 2·0 + 3·1 + 4·0 = 5: 4 outputs used this pixel."
     assert np.array_equal(view.values(view.panels["scatter"]["dX"]), DX)  # whole, not "so far"
+
+
+def test_a_gathered_cell_is_a_question_until_it_was_visited(page):
+    view = View(page)
+    dw, dx = view.panels["dw"]["dW"], view.panels["dx"]["dX"]
+    assert view.asked(dw) == list(np.ndindex(2, 2)) and view.asked(dx) == list(np.ndindex(3, 3))
+    view.go("dw")
+    assert view.asked(dw) == [(0, 1), (1, 0), (1, 1)], "the first one is the example"
+    so_far = view.values(view.panels["scatter"]["dX"])
+    assert so_far.tolist() == [[0, 1, 0], [0, 2, 0], [0, 0, 0]], "scatter waits where it was"
+    view.point(1, 1)
+    assert view.asked(dw) == [(0, 1), (1, 0)] and view.cell(1, 1).inner_text() == "15"
+    view.press("Home", "ArrowRight")
+    assert view.asked(dw) == [(1, 0)] and len(view.asked(dx)) == 9
+    view.show_all()
+    assert view.asked(dw) == view.asked(dx) == []
+    assert np.array_equal(view.values(view.panels["scatter"]["dX"]), DX)
+    view.button("^Hide what was not visited of dW and dX$").click()
+    assert view.asked(dw) == [(1, 0)] and len(view.asked(dx)) == 9
+    view.button("New numbers").click()
+    assert view.asked(dw) == [(0, 0), (1, 0), (1, 1)], "new numbers are new questions"
+    view.button("Reset").click()
+    assert len(view.asked(dw)) == 4
+
+
+def test_reset_asks_again_and_the_cropped_border_is_no_question(page):
+    view = View(page, "padded", "dx")
+    inner = [(1 + i, 1 + j) for i, j in np.ndindex(3, 3)]
+    assert view.asked(view.grid["dX"]) == [place for place in inner if place != (2, 2)]
+    view.press("End", "ArrowLeft")
+    assert len(view.asked(view.grid["dX"])) == 6
+    view.button("Reset").click()
+    assert view.asked(view.grid["dX"]) == [place for place in inner if place != (2, 2)]
+
+
+def test_python_can_show_all_and_an_older_state_hides(chromium, tmp_path):
+    shown, old = GradientFlow(view="dw", show_all=True), GradientFlow(view="dw")
+    state = old.state()
+    state.pop("show_all")
+    object.__setattr__(old, "state", lambda: state)
+    with open_page(chromium, build_page(tmp_path, [shown, old])) as page:
+        views = [WidgetView(page, k, 7) for k in (0, 1)]
+        assert View.asked(views[0].output) == [] and len(View.asked(views[1].output)) == 3
+        views[0].button("Reset").click()
+        assert View.asked(views[0].output) == []
+        views[1].button("^Show all").click()
+        assert views[1].values(views[1].output).tolist() == DW
+
+
+@pytest.mark.parametrize("stride, padding, dw, dx", [
+    (1, 0, "= x ⋆ dy", "= full dy ⋆ turned w"),
+    (2, 0, "= x ⋆ dilated dy", "= full dilated dy ⋆ turned w"),
+    (1, 1, "= padded x ⋆ dy", "= full dy ⋆ turned w, cropped"),
+    (2, 1, "= padded x ⋆ dilated dy", "= full dilated dy ⋆ turned w, cropped"),
+])
+def test_the_names_of_the_views_say_what_they_compute(page, stride, padding, dw, dx):
+    view = View(page)
+    view.choose("Stride", str(stride))
+    view.choose("Padding", str(padding))
+    told = [text.strip() for text in view.root.locator(".cnn-views small").all_inner_texts()]
+    assert told == ["dX += dy·w, dW += dy·x", dw, dx]
+
+
+def test_the_keys_are_told_when_asked(page):
+    for name, words in (("default", "what is cropped"), ("max", "Solid ring")):
+        view = View(page, name, "scatter")
+        told = view.root.locator(".cnn-help")
+        assert not told.is_visible()
+        view.button("^Keys$").click()
+        assert told.is_visible() and words in told.inner_text()
+
+
+def test_tab_goes_to_the_view_that_was_chosen(page):
+    view = View(page)
+    view.root.get_by_label("Gather dX", exact=True).focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    assert view.sentence.startswith("dX(2, 2) = 4·2 = 8")
+    assert view.root.get_by_label("Gather dX", exact=True).is_checked()
+    stops = [panel[View.WALKED[key]].get_attribute("tabindex")
+             for key, panel in view.panels.items()]
+    assert stops == ["-1", "-1", "0"]
 
 
 def test_a_larger_example_shows_one_view_at_a_time(page):
@@ -565,10 +672,12 @@ def test_every_number_can_be_edited(page):
     assert view.place == (1, 0), "the cell of dy that is typed in is the one that is shown"
     view.root.get_by_label("Edit", exact=True).uncheck()
     assert boxes.count() == 0
+    view.show_all()
     dx, dweight = w.gradients()
     assert np.allclose(view.values(view.panels["dx"]["dX"]), dx)
     assert np.allclose(view.values(view.panels["dw"]["dW"]), dweight)
     view.button("Reset").click()
+    view.show_all()
     assert np.array_equal(view.values(view.panels["dx"]["dX"]), DX)
 
 
@@ -593,6 +702,7 @@ def test_sizes_can_be_chosen(page, changes):
     view = View(page)
     for label, option in changes.items():
         view.choose(label, option)
+    view.show_all()
     view.go("dx")
     x = view.values(view.panels["scatter"]["x"])
     side = int(changes.get("Image", "3")[0])
@@ -620,6 +730,7 @@ def test_sizes_that_do_not_fit_are_greyed_out(page):
 def test_new_numbers(page):
     view = View(page)
     view.button("New numbers").click()
+    view.show_all()
     x, weight, dy = (view.values(view.grid[name]) for name in ("x", "w", "dy"))
     assert x.min() >= 0 and x.max() <= 9 and len(set(x.ravel())) > 2
     dx, dweight = conv_gradients(x, weight, dy, 1, 0)

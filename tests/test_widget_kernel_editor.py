@@ -143,7 +143,9 @@ WRONG = [
     (dict(kernels={}), r"kernels must be \{name: \(k, k\)\}, got \{\}"),
     (dict(kernels={"odd": [[1]]}), r"kernels, odd must be a square .* the shape \(1, 1\)"),
     (dict(learned=np.zeros((33, 3, 3))), r"at most 32 kernels, got 33; take some with weight"),
-    (dict(learned=np.zeros((2, 2, 3, 3))), r"learned must be a square .* shape \(2, 3, 3\)"),
+    (dict(learned=np.zeros((4, 3, 5, 5))), r"learned must hold kernels of one input channel, "
+     r"\(F, k, k\) or \(F, 1, k, k\), got one of shape \(3, 5, 5\); pass weight\[:, 0\]"),
+    (dict(learned=[np.zeros((3, 3)), np.zeros((1, 4, 5))]), r"got the shape \(4, 5\)"),
     (dict(learned=np.full((1, 3, 3), np.nan)), "learned must hold finite numbers"),
     (dict(names=["a"]), r"names must be 3 words, one an image, got \['a'\]"),
     (dict(image=3), "image must be a whole number from 0 to 2, got 3"),
@@ -487,3 +489,13 @@ def test_changes_that_arrive_together_and_taking_the_view_away(page):
         "view.initialize({ model })", "() => {}"), [state, changes])
     assert told == "Response (1, 2) = 0; the largest is 3 at (0, 0)."
     assert (children, listeners) == (0, 0)
+
+
+def test_the_tools_are_explained_and_the_keys_when_asked(page):
+    view = View(page)
+    told = view.root.locator(".cnn-help")
+    assert [one.is_visible() for one in told.all()] == [False, True]
+    for words in ("mean 0: subtract the mean", "scale: divide by the sum", "normalised: window"):
+        assert words in told.last.inner_text()
+    view.button("^Keys$").click()
+    assert "Home goes to the largest" in told.first.inner_text() and told.first.is_visible()

@@ -426,3 +426,11 @@ def test_changes_that_arrive_together_and_taking_the_view_away(page):
         "view.initialize({ model })", "() => {}"), [state, changes])
     assert told == "x[0, 0, 4, 5] = 0.967 from 0 to 1, or 246.5 from 0 to 255."
     assert (children, listeners) == (0, 0)
+
+
+def test_the_keys_are_told_when_asked(page):
+    view = View(page)
+    told = view.root.locator(".cnn-help").last
+    assert not told.is_visible()
+    view.button("^Keys$").click()
+    assert told.is_visible() and "stop not included" in told.inner_text()

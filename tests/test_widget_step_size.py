@@ -88,6 +88,7 @@ WRONG = [
     (dict(h=float("nan")), "h must be a number .*got nan"),
     (dict(h=True), "h must be a number .*got True"),
     (dict(distance=1e-9), "distance must be a number from 1e-08 to 1, got 1e-09"),
+    (dict(show_curve="yes"), "show_curve must be True or False, got 'yes'"),
     (dict(distance=None), "distance must be a number from 1e-08 to 1, got None"),
 ]
 
@@ -110,7 +111,8 @@ def test_bundle_holds_view_still_text_and_state_and_is_the_same_twice():
         assert data.pop("application/vnd.jupyter.widget-view+json")
         assert data["text/plain"] == repr(w)
         assert data[WIDGET_MIMETYPE] == {"module": "step_size", "state": {
-            "function": "kink", "difference": "central", "h": 0.5, "distance": 0.001}}
+            "function": "kink", "difference": "central", "h": 0.5, "distance": 0.001,
+            "show_curve": False}}
         alt = metadata["image/png"]["alt"]
         assert alt.startswith("Relative error of a central difference against h: float64 from ")
         assert alt.endswith("h stands at 5e-01; a kink lies 1e-03 from x.")
@@ -139,6 +141,7 @@ SHOWN = {
     "default": StepSizeCurve(),
     "kink": StepSizeCurve("kink", h=1e-2, distance=1e-5),
     "forward": StepSizeCurve(difference="forward", h=1e-7),
+    "shown": StepSizeCurve("kink", h=1e-2, distance=1e-5, show_curve=True),
 }
 NAMES = list(SHOWN)
 
@@ -169,6 +172,9 @@ class View(WidgetView):
 
     def slider(self, name="Step size h"):
         return self.root.get_by_label(name, exact=True)
+
+    def marks(self, shape):
+        return self.chart.locator(f"svg > {shape}").count()
 
     @property
     def shown(self):
@@ -281,27 +287,66 @@ def test_a_chart_leaves_gaps_and_says_what_it_shows(page):
 def test_the_sentences_tell_numeric_error_and_why(page, name):
     w, view = SHOWN[name], View(page, name)
     why = {"default": ["truncation", "truncation"], "kink": ["the kink", "the kink"],
-           "forward": ["truncation", "rounding"]}[name]
+           "shown": ["the kink", "the kink"], "forward": ["truncation", "rounding"]}[name]
     for (precision, dtype), reason in zip(ROUNDED.items(), why):
         numeric, error, said = view.shown[precision]
         assert numeric == pytest.approx(w.numeric(dtype), rel=1e-7)
         assert error == pytest.approx(w.error(dtype), rel=0.06)
         assert said.startswith(f"{reason} dominates: ")
-    kink = ", a kink 1.0·10⁻⁵ from x" if name == "kink" else ""
+    kink = ", a kink 1.0·10⁻⁵ from x" if w.function == "kink" else ""
+    kink += "" if w.show_curve else ", at the steps tried"
     label = view.chart.get_attribute("aria-label")
     assert label.startswith(f"Relative error of a {w.difference} difference{kink}. float64: from ")
     assert label.count("smallest") == 2
 
 
 def test_the_curve_that_is_drawn_is_numpys(page):
-    view = View(page, "kink")
-    w = SHOWN["kink"]
+    view = View(page, "shown")
+    w = SHOWN["shown"]
     for k, dtype in enumerate((np.float64, np.float32)):
         path = view.chart.locator("svg > path").nth(k).get_attribute("d")
         y = np.array([float(part.split()[1]) for part in path.strip("M").split("L")])
         errors = np.log10(np.maximum(w.errors(dtype), 1e-17))
         slope, start = np.polyfit(errors, y, 1)
         assert slope < 0 and np.abs(slope * errors + start - y).max() < 0.02 and len(y) == 97
+
+
+def test_every_step_that_is_tried_leaves_its_point_until_the_curve_is_asked_for(page):
+    view = View(page)
+    points = lambda: (view.marks("circle"), view.marks("rect"))  # noqa: E731
+    assert points() == (1, 1) and view.chart.locator("svg > path[stroke-dasharray]").count() == 0
+    for _ in range(30):  # more than a curve has marks
+        view.slider().press("ArrowLeft")
+    assert points() == (31, 31)
+    view.slider().press("ArrowRight")
+    assert points() == (31, 31), "a step that was tried before"
+    view.button("^Show the curve$").click()
+    assert view.chart.locator("svg > path").count() == 2
+    view.button("^Hide the curve$").click()
+    assert points() == (31, 31)
+    view.choose("Difference", "forward")
+    assert points() == (1, 1), "the points of another curve"
+    view.choose("Difference", "central")
+    view.slider().press("ArrowLeft")
+    view.button("^Show the curve$").click()
+    view.button("Reset").click()
+    assert points() == (1, 1) and view.button("^Show the curve$").is_visible()
+
+
+def test_the_points_lie_where_their_errors_are(page):
+    view = View(page)
+    tried = [1e-2, *[StepSizeCurve(h=10.0 ** -k).h for k in (3, 5, 7)]]
+    for h in tried[1:]:
+        view.slider().fill(str(round(8 * np.log10(h))))
+    heights = view.chart.locator("svg > circle").evaluate_all(
+        "dots => dots.map((dot) => [Number(dot.getAttribute('cx')), "
+        "Number(dot.getAttribute('cy'))])")
+    errors = np.log10([StepSizeCurve(h=h).error() for h in sorted(tried)])
+    (xs, ys) = np.array(heights).T
+    assert len(xs) == 4
+    for found, expected in ((xs, np.log10(sorted(tried))), (ys, errors)):
+        slope, start = np.polyfit(expected, found, 1)
+        assert np.abs(slope * np.array(expected) + start - found).max() < 0.5
 
 
 def test_the_keyboard_moves_h_and_the_distance(page):
@@ -356,6 +401,13 @@ def test_function_difference_and_reset(page):
     assert not view.slider("Distance to the kink").is_visible()
 
 
+def test_the_keys_are_told_when_asked(page):
+    view = View(page)
+    assert not view.root.locator(".cnn-help").is_visible()
+    view.button("^Keys$").click()
+    assert "every h leaves its point" in view.root.locator(".cnn-help").inner_text()
+
+
 def test_keys_do_not_leave_the_widget(page):
     listen_outside(page)
     view = View(page)
@@ -366,7 +418,7 @@ def test_keys_do_not_leave_the_widget(page):
 
 
 def test_curves_differ_by_more_than_colour(page):
-    view = View(page, "kink")
+    view = View(page, "shown")
     lines = view.chart.locator("svg > path")
     dashes = [lines.nth(k).get_attribute("stroke-dasharray") for k in range(3)]
     assert len(set(dashes)) == 3
@@ -390,7 +442,7 @@ def test_the_chart_follows_the_width(chromium, address):
         before = view.chart.bounding_box()["width"]
         page.set_viewport_size({"width": 500, "height": 900})
         page.wait_for_function(  # drawn anew, not scaled down: its text keeps its size
-            "document.querySelector('svg[role=img]').getAttribute('width') < 480")
+            "() => document.querySelector('svg[role=img]').getAttribute('width') < 480")
         after = page.evaluate("document.querySelector('svg[role=img]').clientWidth")
         assert 400 < after < before
 

@@ -320,11 +320,12 @@ def test_confusion_kernels_and_mistakes_are_those_of_the_epoch(page, epoch):
         assert [float(low), float(high)] == pytest.approx(
             [frame.kernels.min(), frame.kernels.max()], abs=0.0051)
         images = pixels(panel.locator(".cnn-player-mistake canvas"))
-        texts = panel.locator(".cnn-player-mistake").all_inner_texts()
+        texts = panel.locator(".cnn-player-mistake").evaluate_all(  # a narrow one hides the last
+            "all => all.map((one) => [...one.querySelectorAll('span')].map((s) => s.textContent))")
         for canvas, text, mistake in zip(images, texts, frame.mistakes, strict=True):
             assert np.array_equal(canvas[:, :, 1], seen.thumbnails[mistake.index])
             share = int(100 * mistake.share + 0.5)
-            assert text.split("\n") == [f"{mistake.label} as {mistake.answer}", f"{share} %"]
+            assert text == [f"{mistake.label} as {mistake.answer}", f"{share} %"]
 
 
 def test_a_run_without_moments_shows_its_curves_only(page):
@@ -442,6 +443,52 @@ def test_a_telephone_needs_no_sideways_scrolling(chromium, address):
         page.touchscreen.tap(box["x"] + box["width"] - 5, box["y"] + 80)
         assert view.epoch == 5
         assert no_sideways_scrolling(page)
+
+
+def test_a_finger_drags_along_a_curve(chromium, address):
+    with open_page(chromium, address, width=360, has_touch=True) as page:
+        view = View(page)
+        box = view.charts.last.bounding_box()
+        finger = page.context.new_cdp_session(page)
+
+        def touch(kind, share):
+            points = [] if share is None else [{"y": round(box["y"] + box["height"] / 2),
+                "x": round(box["x"] + box["width"] * (62 + share * 334) / 410)}]
+            finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            page.evaluate("() => new Promise((done) => "
+                          "requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+        touch("touchStart", 0.2)
+        seen = [view.epoch]
+        for share in (0.3, 0.4, 0.6, 0.8, 1, 0.6):
+            touch("touchMove", share)
+            seen.append(view.epoch)
+        touch("touchEnd", None)
+        assert seen[0] == 1 and seen[2:] == [2, 3, 4, 5, 3]
+        assert page.evaluate("scrollY") == 0
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 12])
+def test_the_ticks_are_whole_epochs(page, epochs):
+    (ticks,) = run_cases(page, [epochs], """
+        const svg = cnn.drawChart({ width: 410, height: 170, wholeX: true, xLabel: "epoch",
+            x: [1, Math.max(given, 2)], series: [{ label: "a", points: [[1, 0.5], [given, 1]] }] });
+        return [...svg.querySelectorAll(":scope > text[text-anchor=middle]")]
+            .map((text) => text.textContent).filter((text) => /[0-9]/.test(text));""")
+    assert len(ticks) > 1 and all(re.fullmatch("[0-9]+", tick) for tick in ticks), ticks
+    assert len(set(ticks)) == len(ticks)
+
+
+def test_short_runs_have_whole_ticks_and_the_keys_are_told_when_asked(chromium, tmp_path):
+    short = History(epoch=[1, 2], loss=[2.5, 1.5], accuracy=[0.25, 0.5])
+    with open_page(chromium, build_page(tmp_path, [TrainingPlayer(short)])) as page:
+        across = page.locator(".cnn-player-charts svg > text[text-anchor=middle]")
+        texts = [text for text in across.all_text_contents() if text[0].isdigit()]
+        assert texts == ["1", "2", "1", "2"]
+        told = page.locator(".cnn-help")
+        assert not told.is_visible()
+        page.get_by_role("button", name="Keys").click()
+        assert told.is_visible() and "Confusion matrix" in told.inner_text()
 
 
 def test_the_views_fit_a_slide(chromium, address):

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from course_lib.check import convolution, sandbox
+from course_lib.check import (
+    backprop, convolution, dense, filters, padding, pooling, sandbox, start, training,
+)
+from course_lib.check.gradients import gradients
 from course_lib.check.loops import Stops
 from course_lib.check.sandbox import Answer, Unshown
 from course_lib.check.tasks import Mistake, Task
@@ -112,7 +115,7 @@ def checker(task: Task):
 
 
 # check.conv2d(my_conv2d), check.max_pool2d(my_max_pool2d), ...: one function for each task.
-TOPICS = (convolution,)
+TOPICS = (convolution, padding, pooling, training, filters, backprop, dense, start)
 TASKS = {task.id.partition("/")[2]: task for topic in TOPICS for task in topic.TASKS}
 globals().update({name: checker(task) for name, task in TASKS.items()})
 
@@ -284,7 +287,7 @@ def _agrees(variant, arguments: tuple, answer: Answer) -> bool:
         expected = variant(*arguments)
     except (ShapeError, Stops):
         return raised
-    except (IndexError, ValueError) as error:
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
         return raised and answer.detail.startswith(f"{type(error).__name__}:")
     if answer.how != "returned":
         return False
@@ -337,7 +340,7 @@ def _show_case(task: Task, arguments, right, answer: Answer, fault: Fault) -> li
     arrays = [(name, value) for name, value in zip(task.argument_names, arguments, strict=True)
               if isinstance(value, np.ndarray)]
     lines += [_shape_line(name, value) for name, value in arrays]
-    if not fault.numbers_right and max(value.size for _, value in arrays) <= SMALL:
+    if not fault.numbers_right and max((value.size for _, value in arrays), default=0) <= SMALL:
         lines += _side_by_side([block for name, value in arrays for block in _blocks(name, value)])
     if fault.kind in ("values", "nan", "shape", "unsteady", "None", "type"):
         lines += _side_by_side(_blocks(f"expected {y}", right))
@@ -404,9 +407,15 @@ def _width(block: list[str]) -> int:
 
 
 def _wrong(got: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return where two arrays of one shape differ by more than rounding, as True and False."""
-    room = TOLERANCE * max(1.0, float(np.abs(right).max(initial=0.0)))
-    return ~(np.abs(got - right) <= room)
+    """Return where two arrays of one shape differ by more than rounding, as True and False.
+
+    Equal infinities are equal, and nan equals nan: wrong variants may give both.
+    """
+    finite = np.isfinite(right)
+    room = TOLERANCE * max(1.0, float(np.abs(right[finite]).max(initial=0.0)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (got == right) | (np.isnan(got) & np.isnan(right))
+        return ~(same | (np.abs(got - right) <= room) & finite)
 
 
 def _how_many_wrong(name: str, wrong: np.ndarray) -> str:

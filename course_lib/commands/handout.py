@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import platform
 import re
@@ -54,12 +55,14 @@ once in each terminal, so that nothing is downloaded:
     $env:COURSE_DATA="$PWD\\mnist"                                        Windows (PowerShell)
 """
 WITH_WHEELS = """
-wheels/ holds the packages, for {machine}. With that Python the first call needs no
-network, after this line (no space may be in the folder's path):
+wheels/ holds the packages, for
+{machine}.
+With it the first call needs no network, after this line (the folder's path may hold no space):
 
     export PIP_NO_INDEX=1 PIP_FIND_LINKS="$PWD/wheels"                   Linux, macOS
     $env:PIP_NO_INDEX=1; $env:PIP_FIND_LINKS="$PWD\\wheels"               Windows (PowerShell)
 """
+FETCHING = "pip fetches {} packages and what they need ..."
 
 
 class HandoutError(ValueError):
@@ -81,6 +84,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line: one name, and two wishes."""
     made = argparse.ArgumentParser(
         prog="course handout", formatter_class=argparse.RawDescriptionHelpFormatter,
         description=__doc__.partition("\n\n")[0],
@@ -119,6 +123,7 @@ def hand_out(arguments: argparse.Namespace, folder: Path, scratch: Path) -> list
 
 
 def megabytes(files: dict[str, bytes]) -> str:
+    """Return how much files hold, as people say it."""
     return f"{sum(map(len, files.values())) / 1e6:.0f} MB"
 
 
@@ -177,8 +182,9 @@ def wheel_files(folder: Path, scratch: Path) -> dict[str, bytes]:
     wanted = described["build-system"]["requires"] + described["project"]["dependencies"]
     pip = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check"]
     command = [*pip, "download", "--only-binary=:all:", "--dest", str(scratch), *wanted]
-    print(f"pip fetches {len(wanted)} packages and what they need ...", file=sys.stderr)
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    print(FETCHING.format(len(wanted)), file=sys.stderr)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace",
+                          check=False)
     if done.returncode:
         last = "\n    ".join(done.stderr.strip().splitlines()[-6:])
         raise HandoutError(f"--with-wheels: pip download failed; its last lines:\n    {last}\n"
@@ -187,8 +193,10 @@ def wheel_files(folder: Path, scratch: Path) -> dict[str, bytes]:
 
 
 def kind_of_machine() -> str:
-    """Return what wheels fetched here fit: "Python 3.12 on Linux x86_64"."""
-    return f"Python {'{}.{}'.format(*sys.version_info)} on {platform.system()} {platform.machine()}"
+    """Return what wheels fetched here fit: "Python 3.12.4 or a later 3.12, Linux x86_64"."""
+    minor = "{}.{}".format(*sys.version_info)  # a package may ask for a patch release, too
+    python = f"Python {platform.python_version()} or a later {minor}"
+    return f"{python}, {platform.system()} {platform.machine()}"
 
 
 # What must not be packed
@@ -249,8 +257,6 @@ def readable_lines(name: str, content: bytes) -> list[str]:
     except UnicodeDecodeError:
         return []
     if name.endswith(".ipynb"):
-        import json
-
         text = "\n".join(cell_source(cell) for cell in json.loads(text)["cells"])
     return bare(text.splitlines())
 
@@ -265,7 +271,7 @@ def refuse_solutions(packed: dict[str, bytes], folder: Path) -> None:
     for exercise, region, opened in solution_regions(folder):
         told = (set(region) - opened) & set(read[exercise])
         if told:
-            raise HandoutError(f"{exercise} holds a line of its solution: {sorted(told)[0]!r}.")
+            raise HandoutError(f"{exercise} holds a line of its solution: {min(told)!r}.")
         for name, text in together.items():
             if len(region) >= WHOLE and "\n".join(["", *region, ""]) in text:
                 raise HandoutError(f"{name} holds the solution of {exercise} that begins with "

@@ -11,7 +11,7 @@ from course_lib.pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_poo
 from course_lib.shapes import ShapeError, Windows, as_pair, resolve_windows
 from course_lib.stills.gradient_flow import draw_gradient_flow
 from course_lib.widgets.base import (
-    Checked, Matrix, WidgetError, module_source, plain, style_source,
+    Checked, Flag, Matrix, WidgetError, module_source, plain, style_source,
 )
 from course_lib.widgets.walk import WalkingWidget
 
@@ -38,8 +38,10 @@ class GradientFlow(WalkingWidget):
 
     Shapes  x (H, W), weight (KH, KW), dy (OH, OW); dy=None counts 1, 2, 3, … row by row, and so
             does dy when another size is needed. x with its padding at most 12, weight 5.
-    view: "scatter", "dw" or "dx"; position: a cell of dy, of dW or of dX. Every argument stays an
-    attribute that can be read and set. Raises WidgetError, a ShapeError.
+    kernel_size (2) and rule ("first") are for pooling only.
+    view: "scatter", "dw" or "dx"; position: a cell of dy, of dW or of dX. The browser shows a cell
+    of dW or dX once it has been visited, and all of them where show_all is True. Every argument
+    stays an attribute that can be read and set. Raises WidgetError, a ShapeError.
     >>> w = GradientFlow()
     >>> w.view, w.position = "dx", (1, 1)
     >>> w
@@ -63,18 +65,31 @@ class GradientFlow(WalkingWidget):
     padding = Checked(0).tag(sync=True)
     rule = Checked("first").tag(sync=True)
     view = Checked("scatter").tag(sync=True)
+    show_all = Flag().tag(sync=True)
 
-    def __init__(self, x=None, weight=KERNEL, dy=None, kind="conv", *, kernel_size=2, stride=None,
-                 padding=0, rule="first", view="scatter", position=(0, 0)):
+    def __init__(self, x=None, weight=KERNEL, dy=None, kind="conv", *, kernel_size=None,
+                 stride=None, padding=0, rule=None, view="scatter", position=(0, 0),
+                 show_all=False):
+        if kind == "conv":
+            self._refuse_what_pools(kernel_size=kernel_size, rule=rule)
         if x is None:
             x = IMAGE if kind == "conv" else TIES
+        kernel_size = 2 if kernel_size is None else kernel_size
         if stride is None:
             stride = 1 if kind == "conv" else kernel_size
         super().__init__(x=x, weight=weight, kind=kind, kernel_size=kernel_size, stride=stride,
-                         padding=padding, rule=rule)
+                         padding=padding, rule="first" if rule is None else rule,
+                         show_all=show_all)
         self.dy = counted(self._where().output) if dy is None else dy  # now its size is known
         self.view = view
         self.position = position
+
+    @staticmethod
+    def _refuse_what_pools(**given):
+        for name, value in given.items():
+            if value is not None:
+                raise WidgetError(f"GradientFlow: {name} is for pooling, got {name}={value!r} with "
+                                  "kind='conv'; add kind='max' or leave it out.")
 
     def gradients(self) -> tuple[np.ndarray, np.ndarray | None]:
         """dX (H, W) and dW (KH, KW), by the course's operations; dW is None for pooling."""
@@ -178,8 +193,10 @@ class GradientFlow(WalkingWidget):
         name, value = proposal.trait.name, proposal.value
         value = "average" if value == "avg" else value  # as short as avg_pool2d
         if value not in CHOICES[name]:
+            near = str(value).lower()
+            hint = f"; did you mean {near!r}?" if near in CHOICES[name] else "."
             raise WidgetError(f"GradientFlow: {name} must be one of "
-                              f"{', '.join(map(repr, CHOICES[name]))}, got {value!r}.")
+                              f"{', '.join(map(repr, CHOICES[name]))}, got {value!r}{hint}")
         if name == "kind":
             self._where(kind=value)
         if name == "view" and value != "scatter" and self.kind != "conv":

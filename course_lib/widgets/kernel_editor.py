@@ -258,6 +258,10 @@ def checked_kernels(kernels) -> list:
 def checked_learned(learned) -> list:
     found = [np.asarray(kernel, dtype=np.float64) for kernel in learned]
     found = [kernel[0] if kernel.ndim == 3 and len(kernel) == 1 else kernel for kernel in found]
+    several = [kernel.shape for kernel in found if kernel.ndim == 3]
+    if several:
+        raise WidgetError("KernelEditor: learned must hold kernels of one input channel, (F, k, k) "
+                          f"or (F, 1, k, k), got one of shape {several[0]}; pass weight[:, 0].")
     if len(found) > MOST_LEARNED:
         raise WidgetError(f"KernelEditor: learned must hold at most {MOST_LEARNED} kernels, got "
                           f"{len(found)}; take some with weight[:{MOST_LEARNED}].")

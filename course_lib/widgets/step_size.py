@@ -10,7 +10,7 @@ import traitlets
 from course_lib.plots import Picture
 from course_lib.stills.step_size import draw_step_size
 from course_lib.widgets.base import (
-    Checked, CourseWidget, WidgetError, module_source, style_source,
+    Checked, CourseWidget, Flag, WidgetError, module_source, style_source,
 )
 
 PLACE = 0.7  # the x at which the gradient is asked for
@@ -27,7 +27,8 @@ class StepSizeCurve(CourseWidget):
 
     function "smooth": f(x) = x³; "kink": x³ + relu(x - kink), the kink at x + distance, so that
     the gradient at x is 3x² for both. difference "central" or "forward"; h 1e-12 to 1, distance
-    1e-8 to 1. Every argument stays an attribute that can be read and set. Raises WidgetError.
+    1e-8 to 1. show_curve: the whole curve in the browser, not only the points at every h that was
+    tried. Every argument stays an attribute that can be read and set. Raises WidgetError.
     >>> w = StepSizeCurve(h=1e-5)
     >>> w.error() < 1e-9 < w.error(np.float32, h=1e-3) < 1e-3
     True
@@ -45,9 +46,12 @@ in float32
     difference = Checked("central").tag(sync=True)
     h = Checked(1e-2).tag(sync=True)
     distance = Checked(1e-3).tag(sync=True)
+    show_curve = Flag().tag(sync=True)
 
-    def __init__(self, function="smooth", difference="central", h=1e-2, *, distance=1e-3):
-        super().__init__(function=function, difference=difference, h=h, distance=distance)
+    def __init__(self, function="smooth", difference="central", h=1e-2, *, distance=1e-3,
+                 show_curve=False):
+        super().__init__(function=function, difference=difference, h=h, distance=distance,
+                         show_curve=show_curve)
 
     def numeric(self, dtype=np.float64, h: float | None = None) -> float:
         """The difference quotient, every operation in `dtype`."""

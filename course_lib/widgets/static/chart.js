@@ -8,7 +8,7 @@ const CHART_LOOKS = [ // [ink, mark, dash] of the first, second, … series
   ["light-dark(#8e3a76, #e8a5d5)", "cross", "10 3 2 3"], ["var(--cnn-ink)", "circle", "4 4"],
 ];
 const SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
-const LETTER = 7.2; // about how wide a letter of 13 pixels is
+const LETTER = 7.6; // about how wide a letter of the chart is
 
 function svgNode(tag, attributes = {}, children = []) {
   const node = document.createElementNS(SVG, tag);
@@ -56,8 +56,8 @@ function powersBetween(low, high, most) {
     .map((exponent) => [10 ** exponent, powerOfTen(exponent)]);
 }
 
-function roundNumbersBetween(low, high, most) {
-  const least = (high - low) / most;
+function roundNumbersBetween(low, high, most, isWhole = false) {
+  const least = Math.max((high - low) / most, isWhole ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(least));
   const step = [1, 2, 5, 10].map((by) => by * power).find((by) => by >= least * (1 - 1e-9));
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -69,7 +69,7 @@ function roundNumbersBetween(low, high, most) {
 }
 
 // {low, high, at(value) -> pixel, valueAt(pixel), ticks: [[value, text], …]}
-function makeAxis([low, high], [from, to], isLog, most) {
+function makeAxis([low, high], [from, to], isLog, most, isWhole = false) {
   const scale = isLog ? Math.log10 : (value) => value;
   const back = isLog ? (value) => 10 ** value : (value) => value;
   const [a, b] = [scale(low), scale(high)];
@@ -77,7 +77,7 @@ function makeAxis([low, high], [from, to], isLog, most) {
     low, high,
     at: (value) => from + ((scale(value) - a) / (b - a)) * (to - from),
     valueAt: (pixel) => back(a + ((pixel - from) / (to - from)) * (b - a)),
-    ticks: (isLog ? powersBetween : roundNumbersBetween)(low, high, most),
+    ticks: (isLog ? powersBetween : roundNumbersBetween)(low, high, most, isWhole),
   };
 }
 
@@ -195,11 +195,12 @@ function chartInWords(title, series, xLabel) {
 // Returns an <svg role="img">, whose property xAt(clientX) says which x lies under the pointer.
 // width, height: pixels; x, y: [low, high], or nothing for the range of the points;
 // series: [{label, points: [[x, y], …], mark, line, ink, dash, silent}], where mark is "circle",
-// "square", "triangle", "cross" or "none", line: false leaves only the marks, and a silent one is
-// not told in aria-label; logX, logY; cursor: an x where a dashed line stands, or nothing;
-// xLabel, yLabel, title: words, the title for aria-label.
+// "square", "triangle", "cross" or "none", line: false leaves only the marks, all of them, and a
+// silent one is not told in aria-label; logX, logY; wholeX: ticks at whole numbers only; cursor:
+// an x where a dashed line stands, or nothing; xLabel, yLabel, title: words, the title for
+// aria-label.
 export function drawChart({ width = 560, height = 300, x = null, y = null, series = [],
-  logX = false, logY = false, cursor = null, xLabel = "", yLabel = "", title = "" }) {
+  logX = false, logY = false, wholeX = false, cursor = null, xLabel = "", yLabel = "", title = "" }) {
   const looks = series.map(({ mark, ink, dash }, k) => {
     const [ownInk, ownMark, ownDash] = CHART_LOOKS[k % CHART_LOOKS.length];
     return [ink ?? ownInk, mark ?? ownMark, dash ?? ownDash];
@@ -209,11 +210,12 @@ export function drawChart({ width = 560, height = 300, x = null, y = null, serie
   const box = { left: 62, right: width - 14, top: above + 10, bottom: height - 44 };
   const rangeX = rangeOf(x, all.map(([value]) => value), logX);
   const rangeY = rangeOf(y, all.map(([, value]) => value), logY);
-  const across = makeAxis(rangeX, [box.left, box.right], logX, Math.max(2, Math.floor(width / 70)));
+  const across = makeAxis(rangeX, [box.left, box.right], logX, Math.max(2, Math.floor(width / 70)),
+    wholeX);
   const up = makeAxis(rangeY, [box.bottom, box.top], logY, Math.max(2, Math.floor(height / 45)));
   const dots = series.map(({ points }) => placePoints(points, across, up, { logX, logY }));
   const lines = dots.flatMap((points, k) => drawSeries(points, looks[k], series[k].line !== false,
-    Math.max(1, Math.ceil(points.length / 24))));
+    series[k].line === false ? 1 : Math.max(1, Math.ceil(points.length / 24))));
   const [wide, high] = [box.right - box.left, box.bottom - box.top];
   const inside = svgNode("svg", { // cuts off what lies outside of the axes, marks on them not
     "aria-hidden": "true", x: box.left - 5, y: box.top - 5, width: wide + 10, height: high + 10,
@@ -223,7 +225,7 @@ export function drawChart({ width = 560, height = 300, x = null, y = null, serie
     ? drawCursor(cursor, series, dots, across, box) : [];
   const svg = svgNode("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     class: "cnn-chart", "aria-label": chartInWords(title, series, xLabel || null),
-    style: "display: block; max-width: 100%; height: auto; font-size: 13px",
+    style: "display: block; max-width: 100%; height: auto; font-size: max(13px, 0.8125rem)",
   }, [...legend, ...drawAxes(across, up, box, { xLabel, yLabel }), inside, ...shown]);
   svg.xAt = (clientX) => {
     const { left, width: drawn } = svg.getBoundingClientRect();

@@ -357,10 +357,10 @@ class Panel {
     this.example = new Choice("Test digit", (k) => this.load(k));
     this.centring = new Switch("centre and scale as MNIST is", set("centring"));
     this.saliency = new Choice("Saliency", set("saliency"));
-    this.node = element("div", { class: "cnn-controls" },
-      [clear, this.rubber.node, this.example.node]);
-    this.second = element("div", { class: "cnn-controls cnn-second" },
-      [this.centring.node, this.saliency.node]);
+    this.keys = new Fold("Keys", [element("p", { class: "cnn-help", text: HELP })]);
+    this.node = element("div", { class: "cnn-controls" }, [clear, this.rubber.node,
+      this.example.node, this.saliency.node, this.keys.button]);
+    this.second = element("div", { class: "cnn-controls cnn-second" }, [this.centring.node]);
   }
 
   load(k) {
@@ -396,9 +396,9 @@ function build(model) {
   const seen = element("div", { class: "cnn-digit-part" },
     [element("div", { class: "cnn-title", text: "What it sees" }), parts.seen, parts.how]);
   const stage = element("div", { class: "cnn-digit-stage" }, [pen.node, seen, parts.bars.node]);
-  const help = element("p", { class: "cnn-help", text: HELP });
-  parts.node = element("div", { class: "cnn-body" },
-    [parts.panel.node, stage, parts.says, parts.more, parts.panel.second, parts.maps.node, help]);
+  const answer = element("div", { class: "cnn-digit-left" }, [stage, parts.says, parts.more, parts.panel.second]);
+  parts.node = element("div", { class: "cnn-body" }, [parts.panel.node, parts.panel.keys.panel,
+    element("div", { class: "cnn-digit-both" }, [answer, parts.maps.node])]);
   return parts;
 }
 

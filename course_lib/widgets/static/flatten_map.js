@@ -39,7 +39,8 @@ export function layOut([C, H, W], width, height) {
 }
 
 const MOST_DRAWN = 40_000; // values of a flattened vector
-const MAP_HEIGHT = { narrow: 230, wide: 140 }; // CSS pixels, at most
+const MAP_HEIGHT = [[500, 230], [800, 140], [Infinity, 90]]; // CSS pixels, below which width
+const STRIP = 18; // its height
 const LIGHT = [222, 235, 247];
 const DEEP = [8, 81, 156];
 const FLATTEN_KEYS = { ArrowLeft: [0, 0, -1], ArrowRight: [0, 0, 1], ArrowUp: [0, -1, 0],
@@ -62,9 +63,8 @@ class FlattenMap {
     this.says = element("p", { class: "cnn-sentence cnn-place", "aria-live": "polite" });
     this.picture = element("div", {}, [this.maps, this.vector]);
     this.node = element("div", { class: "cnn-flatten" }, [
-      this.title,
       element("div", { class: "cnn-controls" },
-        [...this.fields.map((input) => element("label", { class: "cnn-choice",
+        [this.title, ...this.fields.map((input) => element("label", { class: "cnn-choice",
           text: `${input.dataset.name} ` }, [input])), this.unit.node]),
       this.picture, this.says]);
     this.listen();
@@ -116,7 +116,8 @@ class FlattenMap {
     const point = (node, find) => ["pointermove", "pointerdown"].forEach((name) =>
       node.addEventListener(name, (event) => {
         const box = node.getBoundingClientRect();
-        const index = find(event.clientX - box.left, event.clientY - box.top);
+        const scale = box.width / node.clientWidth || 1; // a deck makes it larger or smaller
+        const index = find((event.clientX - box.left) / scale, (event.clientY - box.top) / scale);
         if (index !== null && index !== this.model.get("index")) this.set({ index });
       }));
     point(this.stack, (x, y) => this.indexAt(x, y));
@@ -162,8 +163,7 @@ class FlattenMap {
     this.node.hidden = this.shape === null;
     if (!this.shape) return;
     this.size = Number(product(this.shape));
-    this.title.textContent = `Flatten: ${this.shape.join(" \u00d7 ")} \u2192 `
-      + `${commas(this.size)}, channel by channel, row by row`;
+    this.title.textContent = `Flatten: ${this.shape.join("\u00d7")} \u2192 ${commas(this.size)}`;
     const limits = [this.size, ...this.shape];
     this.fields.forEach((input, k) => { input.max = limits[k] - 1; });
     this.maps.setAttribute("aria-valuemax", this.size - 1);
@@ -185,7 +185,7 @@ class FlattenMap {
 
   paint(chosen) {
     const width = this.node.clientWidth || 300;
-    this.layout = layOut(this.shape, width, MAP_HEIGHT[width < 500 ? "narrow" : "wide"]);
+    this.layout = layOut(this.shape, width, MAP_HEIGHT.find(([below]) => width < below)[1]);
     const [columns, cell, gap] = this.layout;
     const [C, H, W] = this.shape;
     const lines = Math.ceil(C / columns);
@@ -194,16 +194,16 @@ class FlattenMap {
       : `rgb(${LIGHT.map((part, n) => part + ((DEEP[n] - part) * k) / this.size).join(" ")})`);
     const draw = context(this.stack, columns * (W * cell + gap) - gap,
       lines * (H * cell + gap) - gap);
-    const onStrip = context(this.strip, width, 22);
+    const onStrip = context(this.strip, width, STRIP);
     for (let k = 0; k < this.size; k += 1) {
       const [x, y] = this.cornerOf(placeOf(k, this.shape));
       draw.fillStyle = colour(k);
       draw.fillRect(x, y, cell + 0.3, cell + 0.3);
       onStrip.fillStyle = draw.fillStyle;
-      onStrip.fillRect((k / this.size) * width, 0, width / this.size + 0.5, 22);
+      onStrip.fillRect((k / this.size) * width, 0, width / this.size + 0.5, STRIP);
     }
     for (let c = 1; c < C && C < width / 4; c += 1) {
-      onStrip.clearRect((c / C) * width - 1, 0, 2, 22);
+      onStrip.clearRect((c / C) * width - 1, 0, 2, STRIP);
     }
   }
 

@@ -2,11 +2,10 @@
 // cnn.js, grid.js and gradient.js stand in front of this file.
 
 const MOST_TERMS = 16; // a longer sum is not written out
-const MOST_BESIDE = 9; // columns of x, w and dy together: with more, one view at a time is shown
+const MOST_BESIDE = 8; // columns of x, w and dy together: with more, one view at a time is shown
 const SHAPING = ["x", "weight", "dy", "kind", "kernel_size", "stride", "padding", "rule", "view"];
-const VIEWS = [["scatter", "Scatter", "scatter", " dX += dy\u00b7w, dW += dy\u00b7x"],
-  ["dw", "Gather dW", "dW", " = x \u22c6 dy"],
-  ["dx", "Gather dX", "dX", " = full dy \u22c6 turned w"]];
+const VIEWS = [["scatter", "Scatter", "scatter"], ["dw", "Gather dW", "dW"],
+  ["dx", "Gather dX", "dX"]];
 const RULES = [["first", "first maximum only"], ["all", "all, each in full"],
   ["shared", "all, in equal parts"]];
 const WHOSE = { first: "The rule of this course and of PyTorch's max pooling.",
@@ -143,6 +142,47 @@ function totals({ x, dy, kind, rule, windows }, [i, j]) {
     kind === "max" ? WHOSE[rule] : "An average has no ties: every cell of the window is paid."];
 }
 
+// What each view computes, beside its name.
+export function formulas({ stride, padding }) {
+  const upstream = stride.some((step) => step > 1) ? "dilated dy" : "dy";
+  const isPadded = padding.flat().some((side) => side > 0);
+  return { scatter: " dX += dy\u00b7w, dW += dy\u00b7x",
+    dw: ` = ${isPadded ? "padded x" : "x"} \u22c6 ${upstream}`,
+    dx: ` = full ${upstream} \u22c6 turned w${isPadded ? ", cropped" : ""}` };
+}
+
+// ---- what a view remembers ---------------------------------------------------------------------
+
+// A cell of dW or dX is a question until it was visited, or all of them are shown; scatter, looked
+// at from another view, stays where it was. New numbers or sizes make everything a question again.
+class Memory {
+  constructor(model) {
+    Object.assign(this, { model, of: "" });
+    this.forget();
+  }
+
+  forget() {
+    Object.assign(this, { dw: new Set(), dx: new Set(), scattered: 0 });
+  }
+
+  visit(view, [i, j]) {
+    const now = JSON.stringify(["x", "weight", "dy", "stride", "padding"]
+      .map((name) => this.model.get(name)));
+    if (now !== this.of) this.forget();
+    this.of = now;
+    if (view === "scatter") this.scattered = i * this.model.get("dy")[0].length + j + 1;
+    else this[view].add(String([i, j]));
+  }
+
+  get isAll() {
+    return Boolean(this.model.get("show_all"));
+  }
+
+  isHidden(view, i, j) {
+    return !this.isAll && !this[view].has(String([i, j]));
+  }
+}
+
 // ---- drawing ----------------------------------------------------------------------------------
 
 // One column of the stage: its grids in rows, and the grid that is walked over.
@@ -171,8 +211,8 @@ function buildPanels(model) {
     buildPanel("dx", [[full, "\u22c6", turned], ["=", gathered]], gathered)] };
 }
 
-function drawGrid(grid, values, { inner = null, frame = null } = {}) {
-  grid.draw(values);
+function drawGrid(grid, values, { inner = null, frame = null, isHidden } = {}) {
+  grid.draw(values, null, isHidden);
   grid.title.textContent = grid.label;
   grid.frame.hidden = frame === null;
   if (frame) grid.mark(frame);
@@ -203,17 +243,18 @@ function innerOf({ x, windows: { padding: [[row], [column]] } }) {
   return { row, column, rows, columns };
 }
 
-function drawScatter(grids, now, position) {
+function drawScatter(grids, now, position, memory) {
   const { padded, weight, dy, windows } = now;
   const [gridX, gridW, gridDy, gridDx, gridDw] = grids;
   const inner = innerOf(now);
-  const count = position ? position[0] * dy[0].length + position[1] + 1 : Infinity;
+  const count = position || !memory.isAll ? memory.scattered : Infinity;
   const { dpadded, dweight } = scatter(now.x, weight, dy, windows, count);
   const frame = position && windowAt(...position, windows);
   drawGrid(gridX, gridX.edit ? now.x : padded, gridX.edit ? {} : { inner, frame });
   drawGrid(gridW, weight);
   drawGrid(gridDy, dy, { frame: position && one(position) });
-  [gridDx.label, gridDw.label] = position ? ["dX so far", "dW so far"] : ["dX", "dW"];
+  const isPart = position !== null || count < dy.flat().length;
+  [gridDx.label, gridDw.label] = isPart ? ["dX so far", "dW so far"] : ["dX", "dW"];
   drawGrid(gridDx, dpadded, { inner, frame });
   drawGrid(gridDw, dweight);
   if (!position) return;
@@ -229,7 +270,7 @@ function markZeros(grid, isValue) {
   }));
 }
 
-function drawWeightGather([gridX, gridDy, gridDw], now, position) {
+function drawWeightGather([gridX, gridDy, gridDw], now, position, memory) {
   const { padded, dy, windows } = now;
   const wide = dilate(dy, windows.stride);
   const [rows, columns] = sizeOf(wide);
@@ -238,14 +279,14 @@ function drawWeightGather([gridX, gridDy, gridDw], now, position) {
   drawGrid(gridDy, wide);
   markZeros(gridDy, (i, j) => i % windows.stride[0] === 0 && j % windows.stride[1] === 0);
   drawGrid(gridDw, gather(now.x, now.weight, dy, windows).dweight,
-    { frame: position && one(position) });
+    { frame: position && one(position), isHidden: (u, v) => memory.isHidden("dw", u, v) });
   if (!position) return;
   const terms = weightTerms(padded, dy, ...position, windows);
   if (terms.length === rows * columns) return; // the whole frame is used
   terms.forEach(({ row, column }) => gridX.cells[row][column].classList.add("cnn-used"));
 }
 
-function drawPixelGather([gridFull, gridTurned, gridDx], now, position) {
+function drawPixelGather([gridFull, gridTurned, gridDx], now, position, memory) {
   const { x, weight, dy, windows } = now;
   const inner = innerOf(now);
   const place = position && [position[0] + inner.row, position[1] + inner.column];
@@ -254,7 +295,10 @@ function drawPixelGather([gridFull, gridTurned, gridDx], now, position) {
     { frame: place && { row: place[0], column: place[1], rows, columns } });
   markZeros(gridFull, (i, j) => upstreamAt(i, j, sizeOf(x), windows) !== null);
   drawGrid(gridTurned, turn(weight));
-  drawGrid(gridDx, gather(x, weight, dy, windows).dpadded, { inner, frame: place && one(place) });
+  const isHidden = (i, j) => contains(inner, i, j) // what is cropped is nobody's question
+    && memory.isHidden("dx", i - inner.row, j - inner.column);
+  drawGrid(gridDx, gather(x, weight, dy, windows).dpadded,
+    { inner, frame: place && one(place), isHidden });
   if (!position) return;
   const terms = pixelTerms(weight, dy, ...place, sizeOf(x), windows);
   if (terms.length === rows * columns) return;
@@ -289,11 +333,13 @@ function buildTabs(onChange) {
     input.addEventListener("change", () => onChange(key));
     return input;
   });
+  const told = VIEWS.map(() => element("small"));
   const node = element("div", { class: "cnn-views", role: "radiogroup", "aria-label": "View" },
     inputs.map((input, k) => element("label", { class: "cnn-tab" }, [input,
-      element("span", {}, [VIEWS[k][2], element("small", { text: VIEWS[k][3] })])])));
-  return { node, draw: (view) => inputs.forEach((input, k) => {
-    input.checked = VIEWS[k][0] === view;
+      element("span", {}, [VIEWS[k][2], told[k]])])));
+  return { node, draw: (view, windows) => VIEWS.forEach(([key], k) => {
+    inputs[k].checked = key === view;
+    told[k].textContent = formulas(windows)[key];
   }) };
 }
 
@@ -320,13 +366,17 @@ function buildControls(model, walk, reset, edit) {
     kind: new Choice("Pooling", (kind) => change({ kind })),
     rule: new Choice("Ties", (rule) => change({ rule })),
     edit: new Switch("Edit", edit),
+    keys: new Fold("Keys", [element("p", { class: "cnn-help", text: HELP[isConv(model) ? "conv"
+      : "pool"] })]),
+    all: button("Show all", "Show all of dW and dX",
+      () => walk.set({ show_all: !model.get("show_all") })),
   };
   const own = isConv(model) ? [controls.size, controls.stride, controls.padding]
     : [controls.kind, controls.rule, controls.stride];
   controls.node = element("div", { class: "cnn-controls" }, [
     controls.play, button("Step", "Step to the next cell", () => walk.step()),
     button("Reset", "Reset to the beginning", reset), ...own.map((control) => control.node),
-    button("New", "New numbers everywhere", random), controls.edit.node]);
+    button("New", "New numbers everywhere", random), controls.edit.node, controls.keys.button]);
   return controls;
 }
 
@@ -344,6 +394,11 @@ function drawControls(model, controls) {
   controls.kind.draw([["max", "max"], ["average", "average"]], model.get("kind"));
   controls.rule.draw(RULES, model.get("rule"));
   controls.rule.node.hidden = model.get("kind") === "average";
+  const isAll = Boolean(model.get("show_all"));
+  controls.all.textContent = isAll ? "Hide" : "Show all";
+  controls.all.setAttribute("aria-label", `${controls.all.textContent}${isAll ? " what was not "
+    + "visited" : ""} of dW and dX`);
+  controls.all.hidden = !isConv(model);
 }
 
 // ---- the view ---------------------------------------------------------------------------------
@@ -396,6 +451,8 @@ function render({ model, el }) {
   const walk = new Walk(model, () => walkedOf(model));
   const beginning = Object.fromEntries(
     [...SHAPING, "position"].map((name) => [name, model.get(name)]));
+  beginning.show_all = Boolean(model.get("show_all"));
+  const memory = new Memory(model);
   const { given, panels } = buildPanels(model);
   const setEdit = (isOn) => {
     for (const [name, grid] of Object.entries(given)) {
@@ -408,6 +465,7 @@ function render({ model, el }) {
   };
   const controls = buildControls(model, walk, () => {
     walk.set({ ...beginning, playing: false });
+    memory.forget(); // what was drawn on the way is no visit
     controls.edit.draw(false);
     setEdit(false);
   }, setEdit);
@@ -415,9 +473,9 @@ function render({ model, el }) {
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
   const sums = element("div", { class: "cnn-formulas", "aria-live": "polite" });
   const stage = element("div", { class: "cnn-flow" }, panels.map((panel) => panel.node));
-  const help = element("p", { class: "cnn-help", text: isConv(model) ? HELP.conv : HELP.pool });
   const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" },
-    [controls.node, ...(panels.length > 1 ? [tabs.node] : []), stage, says, sums, help])]);
+    [controls.node, controls.keys.panel, ...(panels.length > 1 ? [tabs.node] : []), stage,
+      element("div", { class: "cnn-flow-says" }, [says, controls.all]), sums])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   el.append(root);
 
@@ -425,11 +483,12 @@ function render({ model, el }) {
     const now = valuesNow(model);
     if (String(sizeOf(now.dy)) !== String(now.windows.output)) return; // between two changes
     const [view, position] = [model.get("view"), walk.position];
+    memory.visit(view, position);
     panels.forEach((panel) => {
       const isActive = panel.key === view;
       panel.node.classList.toggle("cnn-active", isActive);
       const draw = isConv(model) ? DRAW[panel.key] : drawPool;
-      draw(panel.grids, now, isActive ? position : null);
+      draw(panel.grids, now, isActive ? position : null, memory);
       drawSizes(panel);
     });
     stage.classList.toggle("cnn-tabbed", panels.length > 1
@@ -439,7 +498,7 @@ function render({ model, el }) {
     says.textContent = (isConv(model) ? TELL[view] : poolInWords)(now, position);
     const lines = isConv(model) ? [] : totals(now, position);
     sums.replaceChildren(...lines.map((line) => element("p", { text: line })));
-    tabs.draw(view);
+    tabs.draw(view, now.windows);
     drawControls(model, controls);
   };
   const drawPlay = () => {
@@ -452,7 +511,7 @@ function render({ model, el }) {
     walk.listenToKeys(root, panel.walked.body);
   });
   drawPlay();
-  const stops = [onTraits(model, [...SHAPING, "position"], drawAll),
+  const stops = [onTraits(model, [...SHAPING, "position", "show_all"], drawAll),
     onTraits(model, ["playing"], drawPlay)];
   return () => {
     stops.forEach((stop) => stop());
@@ -464,6 +523,7 @@ function markActive(panels, view, [i, j], { windows: { padding: [[top], [left]] 
   panels.forEach(({ key, walked }) => {
     const [row, column] = key === "dx" ? [i + top, j + left] : [i, j];
     const { body, cells } = walked;
+    body.tabIndex = key === view ? 0 : -1; // Tab goes to the view that was chosen
     if (key === view) body.setAttribute("aria-activedescendant", cells[row][column].id);
     else body.removeAttribute("aria-activedescendant");
   });
@@ -471,6 +531,7 @@ function markActive(panels, view, [i, j], { windows: { padding: [[top], [left]] 
 
 // How many columns of cells the widest row of a panel has to fit, and both rows in one line.
 function drawSizes({ node, grids }) {
+  node.style.setProperty("--tall", Math.max(...grids.map((grid) => grid.shape[0])));
   const widths = grids.map((grid) => grid.shape[1]);
   const sum = (first, end) => widths.slice(first, end).reduce((total, n) => total + n, 0);
   const first = grids.length === 5 ? 3 : 2; // grids in the first row

@@ -6,6 +6,8 @@ const EDITOR_HELP = "Click a picture to take it. Kernel cells can be edited. Poi
   + "the response, tap it, or press the arrow keys there; Home goes to the largest, marked with a "
   + "ring. A matched filter is the window minus its mean: the response is largest where the image "
   + "looks like it.";
+const TOOLS_HELP = "mean 0: subtract the mean. scale: divide by the sum of absolute values. "
+  + "normalised: window and kernel, each minus its mean and divided by its length; \u22121 to 1.";
 
 // ---- kernels: the same operations as in kernel_editor.py --------------------------------------
 
@@ -197,6 +199,7 @@ function render({ model, el }) {
   const relu = new Switch("ReLU", (isOn) => set({ relu: isOn }));
   const normalised = new Switch("normalised", (isOn) => set({ normalised: isOn }));
   const again = button("Reset", "Reset to the beginning", () => set(beginning));
+  const keys = new Fold("Keys", [element("p", { class: "cnn-help", text: EDITOR_HELP })]);
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
   const galleries = element("div", { class: "cnn-galleries" });
   const middle = element("div", { class: "cnn-middle" }, [kernel.node,
@@ -204,8 +207,8 @@ function render({ model, el }) {
   const stage = element("div", { class: "cnn-bench" }, [picture.node, middle, response.node]);
   const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" },
     [galleries, stage, says, element("div", { class: "cnn-controls" },
-      [match, relu.node, normalised.node, again]),
-    element("p", { class: "cnn-help", text: EDITOR_HELP })])]);
+      [match, relu.node, normalised.node, again, keys.button]), keys.panel,
+    element("p", { class: "cnn-help cnn-tools-help", text: TOOLS_HELP })])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   el.append(root);
 

@@ -233,12 +233,12 @@ function render({ model, el }) {
   const answer = element("p", { class: "cnn-answer", "aria-live": "polite" });
   const numbers = element("pre", { class: "cnn-printed" });
   const again = button("Reset", "Reset to the beginning", () => set(beginning));
+  const keys = new Fold("Keys", [element("p", { class: "cnn-help", text: INSPECTOR_HELP })]);
   const side = element("div", { class: "cnn-side" }, [tabs.node, readout.node, says, films,
     element("div", { class: "cnn-controls" }, [element("label", { class: "cnn-choice",
-      text: "Slice x[" }, [field, "]"]), again]), answer, numbers]);
+      text: "Slice x[" }, [field, "]"]), again, keys.button]), keys.panel, answer, numbers]);
   const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" },
-    [whole, element("div", { class: "cnn-inspector" }, [stage, side]),
-      element("p", { class: "cnn-help", text: INSPECTOR_HELP })])]);
+    [whole, element("div", { class: "cnn-inspector" }, [stage, side])])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   el.append(root);
 

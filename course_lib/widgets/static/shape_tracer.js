@@ -3,30 +3,31 @@
 
 // ---- the text, with its line numbers ----------------------------------------------------------
 
+// Behind the text lies a copy of it, line by line: where a long line wraps, the numbers beside it
+// move apart as far.
 class Editor {
   constructor(onInput, label) {
-    this.gutter = element("div", { class: "cnn-gutter", "aria-hidden": "true" });
-    this.area = element("textarea", { class: "cnn-source", spellcheck: "false", wrap: "off",
+    this.area = element("textarea", { class: "cnn-source", spellcheck: "false",
       autocapitalize: "off", autocomplete: "off", "aria-label": label });
     this.warning = element("p", { class: "cnn-warning", role: "alert",
       id: `cnn-wrong-${COPY}-${madeGrids += 1}` });
-    this.box = element("div", { class: "cnn-editor" }, [this.gutter, this.area]);
+    this.lines = element("div", { class: "cnn-lines" }, [this.area]);
+    this.box = element("div", { class: "cnn-editor" }, [this.lines]);
     this.node = element("div", { class: "cnn-text" }, [this.box, this.warning]);
     this.area.addEventListener("input", () => onInput(this.area.value));
-    this.area.addEventListener("scroll", () => { this.gutter.scrollTop = this.area.scrollTop; });
   }
 
   // `wrong` is a ConfigError or null; `line` the line of the layer in view.
   draw(text, wrong, line) {
     if (this.area.value !== text) this.area.value = text;
-    const count = text.split(/\r\n|\r|\n/).length;
-    this.area.rows = Math.min(18, Math.max(6, count));
-    this.gutter.replaceChildren(...Array.from({ length: count }, (_, k) => {
+    this.lines.querySelectorAll("div").forEach((node) => node.remove());
+    this.lines.prepend(...text.split(/\r\n|\r|\n/).flatMap((words, k) => {
       const isWrong = wrong?.line === k + 1;
-      const node = element("div", { class: "cnn-line", text: isWrong ? `\u26a0 ${k + 1}` : k + 1 });
+      const node = element("div", { class: "cnn-line", "aria-hidden": "true",
+        text: isWrong ? `\u26a0 ${k + 1}` : k + 1 });
       node.classList.toggle("cnn-wrong", isWrong);
       node.classList.toggle("cnn-here", !wrong && line === k + 1);
-      return node;
+      return [node, element("div", { class: "cnn-copy", "aria-hidden": "true", text: words })];
     }));
     const shownText = wrong ? `\u26a0 ${wrong.message} The table shows the last network that works.`
       : "";
@@ -35,7 +36,6 @@ class Editor {
     this.area.setAttribute("aria-invalid", String(wrong !== null));
     if (wrong) this.area.setAttribute("aria-describedby", this.warning.id);
     else this.area.removeAttribute("aria-describedby");
-    this.gutter.scrollTop = this.area.scrollTop;
   }
 }
 
@@ -89,7 +89,7 @@ class Blocks {
     const cell = (text, share = 0, role = "gridcell") => element("div", { role,
       class: "cnn-entry", style: `--share: ${share}` },
     [element("span", {}, text.split(/(?<=\()/).flatMap((part) => [part, element("wbr")]))]);
-    const head = ["layer", "output shape", "parameters", "FLOPs"].map((text) =>
+    const head = ["layer", "output shape", "para\u00admeters", "FLOPs"].map((text) =>
       cell(text, 0, "columnheader"));
     const lines = rows.map((row, k) => element("div", { role: "row", class: "cnn-block",
       id: `${this.id}-${k}`, "data-layer": k }, [cell(row.name),
@@ -143,11 +143,11 @@ function render({ model, el }) {
   const map = new FlattenMap(model);
   const again = button("Reset", "Reset to the beginning", () => set(beginning));
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
+  const keys = new Fold("Keys", [element("p", { class: "cnn-help", text: TRACER_HELP })]);
   const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" }, [
     element("div", { class: "cnn-tracer" }, [
       element("div", {}, [editor.node, element("div", { class: "cnn-controls cnn-second" },
-        [again])]), blocks.node, says]),
-    map.node, element("p", { class: "cnn-help", text: TRACER_HELP })])]);
+        [again, keys.button])]), blocks.node, says]), keys.panel, map.node])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);

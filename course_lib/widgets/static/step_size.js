@@ -1,12 +1,14 @@
-// The step-size curve: the error of a numerical gradient against h, in float64 and float32.
+// The step-size curve: the error of a numerical gradient against h, in float64 and float32. Every
+// h that is tried leaves its point; the whole curve comes when it is asked for.
 // cnn.js, grid.js and chart.js stand in front of this file.
 
 const PLACE = 0.7; // the x at which the gradient is asked for
 const FIRST = -96; // slider positions: eighths of a power of ten
 const SHAPING = ["function", "difference", "h", "distance"];
+const CURVE = ["function", "difference", "distance"]; // what the curve depends on
 const PRECISIONS = [["float64", (value) => value], ["float32", Math.fround]];
-const HELP = "Move h with the slider, its arrow keys, or by pointing into the chart. Dashed line: "
-  + "h; ring: the error there. The gradient is that at x = 0.7; ReLU is relu(x \u2212 kink).";
+const HELP = "Move h with the slider, its arrow keys, or by pointing into the chart; every h leaves "
+  + "its point. Dashed line: h; ring: the error there. The gradient is that at x = 0.7; ReLU is relu(x \u2212 kink).";
 
 // Position k of a slider as a number of three digits: 10 ** (k / 8).
 export function stepAt(k) {
@@ -56,12 +58,33 @@ export function largestPart(parts) {
     (Math.abs(parts[name]) > Math.abs(parts[best]) ? name : best));
 }
 
-function curve(values, round) {
-  return Array.from({ length: 1 - FIRST }, (_, k) => {
-    const h = stepAt(FIRST + k);
+const ALL_STEPS = Array.from({ length: 1 - FIRST }, (_, k) => stepAt(FIRST + k));
+
+function curve(steps, values, round) {
+  return steps.map((h) => {
     const error = relativeError(numericGradient(values, h, round), analyticGradient(round));
     return [h, Math.max(error, 1e-17)]; // an exact hit lies below the chart, it is no gap
   });
+}
+
+// The steps tried so far, in order; another function, difference or distance begins anew.
+class Tried {
+  constructor() {
+    this.forget();
+  }
+
+  forget() {
+    Object.assign(this, { of: "", steps: [] });
+  }
+
+  add(values) {
+    const now = JSON.stringify(CURVE.map((name) => values[name]));
+    if (now !== this.of) Object.assign(this, { of: now, steps: [] });
+    if (!this.steps.includes(values.h)) {
+      this.steps = [...this.steps, values.h].sort((a, b) => a - b);
+    }
+    return this.steps;
+  }
 }
 
 // ---- words and controls ------------------------------------------------------------------------
@@ -103,13 +126,17 @@ class PowerSlider {
 
 function buildControls(model, set, reset) {
   const controls = {
+    show: button("Show the curve", "Show the curve",
+      () => set({ show_curve: !model.get("show_curve") })),
+    keys: new Fold("Keys", [element("p", { class: "cnn-help", text: HELP })]),
     function: new Choice("Function", (name) => set({ function: name })),
     difference: new Choice("Difference", (name) => set({ difference: name })),
     h: new PowerSlider("Step size h", FIRST, (h) => set({ h })),
     distance: new PowerSlider("Distance to the kink", -64, (distance) => set({ distance })),
   };
   controls.node = element("div", { class: "cnn-controls" }, [controls.function.node,
-    controls.difference.node, button("Reset", "Reset to the beginning", reset)]);
+    controls.difference.node, controls.show, button("Reset", "Reset to the beginning", reset),
+    controls.keys.button]);
   controls.sliders = element("div", { class: "cnn-controls cnn-second" },
     [controls.h.node, controls.distance.node]);
   return controls;
@@ -122,46 +149,56 @@ function drawControls(controls, values) {
   controls.h.draw(values.h);
   controls.distance.draw(values.distance);
   controls.distance.node.hidden = values.function !== "kink";
+  controls.show.textContent = values.show_curve ? "Hide the curve" : "Show the curve";
+  controls.show.setAttribute("aria-label", controls.show.textContent);
 }
 
-function drawPicture(place, values) {
+function drawPicture(place, values, tried) {
   const width = Math.max(280, Math.min(900, Math.floor(place.clientWidth) || 560));
   const kink = values.function === "kink"
     ? `, a kink ${shortNumber(values.distance)} from x` : "";
-  const series = PRECISIONS.map(([name, round]) => ({ label: name, points: curve(values, round) }));
+  const isWhole = values.show_curve;
+  const series = PRECISIONS.map(([name, round]) => ({ label: name, line: isWhole,
+    points: curve(isWhole ? ALL_STEPS : tried, values, round) }));
   if (values.function === "kink") {
     series.push({ label: "kink", mark: "none", ink: "var(--cnn-quiet)", dash: "2 3", silent: true,
       points: [[values.distance, 1e-13], [values.distance, 10]] });
   }
-  const chart = drawChart({ width, height: width < 450 ? 260 : 300, y: [1e-13, 10], series,
-    logX: true, logY: true, cursor: values.h, xLabel: "step size h", yLabel: "relative error",
-    title: `Relative error of a ${values.difference} difference${kink}` });
+  const chart = drawChart({ width, height: width < 450 ? 260 : 290, x: [ALL_STEPS[0], 1],
+    y: [1e-13, 10], series, logX: true, logY: true, cursor: values.h, xLabel: "step size h",
+    yLabel: "relative error", title: `Relative error of a ${values.difference} difference${kink}`
+      + `${isWhole ? "" : ", at the steps tried"}` });
+  place.style.height = `${chart.getAttribute("height")}px`; // also while its width is changing
   place.replaceChildren(chart);
   return chart;
 }
 
 function render({ model, el }) {
   const valuesNow = () => Object.fromEntries(SHAPING.map((name) => [name, model.get(name)]));
-  const beginning = valuesNow();
+  const beginning = { ...valuesNow(), show_curve: Boolean(model.get("show_curve")) };
+  const tried = new Tried();
   const set = (changes) => {
     Object.entries(changes).forEach(([name, value]) => model.set(name, value));
     model.save_changes();
   };
-  const controls = buildControls(model, set, () => set(beginning));
+  const controls = buildControls(model, set, () => {
+    tried.forget();
+    set(beginning);
+    draw();
+  });
   const place = element("div", { class: "cnn-chart-place" });
   const says = element("div", { class: "cnn-sentence", "aria-live": "polite" });
-  const help = element("p", { class: "cnn-help", text: HELP });
   const root = element("div", { class: "cnn-widget" }, [element("div", { class: "cnn-body" },
-    [controls.node, controls.sliders, place, says, help])]);
+    [controls.node, controls.keys.panel, controls.sliders, place, says])]);
   root.dataset.lmSuppressShortcuts = "true"; // keys typed here are no JupyterLab shortcuts
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
 
   let chart = null;
   const draw = () => {
-    const values = valuesNow();
+    const values = { ...valuesNow(), show_curve: Boolean(model.get("show_curve")) };
     drawControls(controls, values);
-    chart = drawPicture(place, values);
+    chart = drawPicture(place, values, tried.add(values));
     says.replaceChildren(...PRECISIONS.map((precision) =>
       element("p", { text: tellPrecision(precision, values) })));
   };
@@ -179,7 +216,7 @@ function render({ model, el }) {
     draw();
   });
   watcher.observe(place);
-  const stop = onTraits(model, SHAPING, draw);
+  const stop = onTraits(model, [...SHAPING, "show_curve"], draw);
   return () => {
     watcher.disconnect();
     stop();

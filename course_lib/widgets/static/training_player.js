@@ -94,12 +94,12 @@ class RunPanel {
       element("div", { class: name }));
     this.kernelTitle = title("");
     this.mistakeTitle = title("");
-    this.table = element("table", { class: "cnn-player-confusion" });
+    this.table = element("table", { class: "cnn-grid cnn-player-confusion" });
     const pictures = element("div", {},
       [this.kernelTitle, this.kernels, this.mistakeTitle, this.mistakes]);
     this.name = element("div", { class: "cnn-player-name" });
-    this.node = element("div", { class: "cnn-player-run" },
-      [this.name, element("div", { class: "cnn-player-parts" }, [this.table, pictures])]);
+    this.node = element("div", { class: "cnn-player-run" }, [element("div",
+      { class: "cnn-player-parts" }, [element("div", {}, [this.name, this.table]), pictures])]);
     this.node.hidden = run.frames.length === 0;
   }
 
@@ -153,7 +153,7 @@ class RunPanel {
       })]);
     });
     this.table.replaceChildren(
-      element("caption", { text: "Confusion matrix: true digit by answer" }), first, ...lines);
+      element("caption", { class: "cnn-which", text: "Confusion matrix: true digit by answer" }), first, ...lines);
   }
 }
 
@@ -173,8 +173,9 @@ function seriesOf(runs, measure, scale) {
 
 function curve(runs, epoch, measure, scale, yLabel) {
   const epochs = allEpochs(runs);
-  return drawChart({ width: 390, height: 205, x: [epochs[0], Math.max(epochs.at(-1), epochs[0] + 1)],
-    series: seriesOf(runs, measure, scale), cursor: epoch, xLabel: "epoch", yLabel,
+  const hasTwoLines = runs.length > 1 && runs.some((run) => run[`validation_${measure}`].length);
+  return drawChart({ width: 410, height: hasTwoLines ? 174 : 160, x: [epochs[0], Math.max(epochs.at(-1), epochs[0] + 1)],
+    series: seriesOf(runs, measure, scale), cursor: epoch, xLabel: "epoch", yLabel, wholeX: true,
     title: `${yLabel} by epoch` });
 }
 
@@ -248,17 +249,25 @@ function buildSlider(player, last) {
   return slider;
 }
 
-// Point at a curve, tap it, or drag along it.
+// Tap a curve or drag along it. Every epoch draws new curves: the place around them holds the
+// pointer, or a finger would lose what it is on.
 function listenToCurves(charts, player) {
+  let held = null; // which of the curves
   const visit = (event) => {
-    const svg = event.target.closest("svg.cnn-chart");
-    if (!svg || (event.type === "pointermove" && event.buttons === 0)) return;
-    const at = svg.xAt(event.clientX);
+    const at = charts.children[held].xAt(event.clientX);
     const near = player.epochs.reduce((best, epoch) =>
       (Math.abs(epoch - at) < Math.abs(best - at) ? epoch : best));
     if (near !== player.model.get("epoch")) player.set({ playing: false, epoch: near });
   };
-  ["pointerdown", "pointermove"].forEach((name) => charts.addEventListener(name, visit));
+  charts.addEventListener("pointerdown", (event) => {
+    held = [...charts.children].indexOf(event.target.closest("svg.cnn-chart"));
+    if (held < 0) return;
+    charts.setPointerCapture(event.pointerId);
+    visit(event);
+  });
+  charts.addEventListener("pointermove", (event) => {
+    if (charts.hasPointerCapture(event.pointerId)) visit(event);
+  });
 }
 
 function build(model, player) {
@@ -270,15 +279,15 @@ function build(model, player) {
     () => player.set({ playing: false, epoch: beginning }));
   const slider = buildSlider(player, player.epochs.length - 1);
   const count = element("span", { class: "cnn-player-count" });
+  const keys = new Fold("Keys", [element("p", { class: "cnn-help", text: HELP })]);
   const controls = element("div", { class: "cnn-controls" }, [play, step, again,
-    element("label", { class: "cnn-player-scrub" }, [count, slider])]);
+    element("label", { class: "cnn-player-scrub" }, [count, slider]), keys.button]);
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
   const charts = element("div", { class: "cnn-player-charts" });
   listenToCurves(charts, player);
   const panels = runs.map((run) => new RunPanel(run));
-  const body = element("div", { class: "cnn-body" }, [controls, says, charts,
-    element("div", { class: "cnn-player-runs" }, panels.map(({ node }) => node)),
-    element("p", { class: "cnn-help", text: HELP })]);
+  const body = element("div", { class: "cnn-body" }, [controls, keys.panel, says, charts,
+    element("div", { class: "cnn-player-runs" }, panels.map(({ node }) => node))]);
   return { body, play, slider, count, says, charts, panels };
 }
 
