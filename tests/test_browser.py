@@ -1024,7 +1024,7 @@ def deck(chromium, tmp_path_factory):
     (address,) = (folder / "out").glob("*.html")
     with open_page(chromium, address.as_uri(), width=1024) as page:
         page.set_viewport_size({"width": 1024, "height": 768})
-        page.wait_for_function("document.documentElement.dataset.deck === 'ready'")
+        page.wait_for_function("() => document.documentElement.dataset.deck === 'ready'")
         yield page
         assert page.outside == [] and page.errors == []
 

@@ -351,7 +351,8 @@ LAB_CELLS = {
     "editor": "k = KernelEditor()\nk",
     "read editor": "print(k.position, k.relu, k.kernel[0])",
     "player": "from course_lib.train import History\n"
-              "r = TrainingPlayer(History(epoch=[1, 2, 3], loss=[3, 2, 1], accuracy=[0, 0.5, 1]))\nr",
+              "r = TrainingPlayer(History(epoch=[1, 2, 3], loss=[3, 2, 1], accuracy=[0, 0.5, 1]))\n"
+              "r",
     "read player": "print(r.epoch)",
     "change player": "r.epoch = 2",
 }

@@ -225,8 +225,8 @@ def test_wrong_values_are_refused_and_the_old_ones_stay(change, message):
 
 @pytest.mark.parametrize("name, value", [("rule", "all"), ("kernel_size", 3)])
 def test_what_only_pooling_knows_is_refused_for_a_convolution(name, value):
-    with pytest.raises(ShapeError, match=f"GradientFlow: {name} is for pooling, got {name}={value!r} "
-                                         "with kind='conv'; add kind='max' or leave it out"):
+    with pytest.raises(ShapeError, match=f"GradientFlow: {name} is for pooling, got "
+                                         f"{name}={value!r} with kind='conv'; add kind='max' or leave it out"):
         GradientFlow(**{name: value})
     w = GradientFlow(np.ones((4, 4)), kind="max", **{name: value})
     assert w.state()[name] == {"rule": "all", "kernel_size": (3, 3)}[name]

@@ -200,7 +200,8 @@ function chartInWords(title, series, xLabel) {
 // an x where a dashed line stands, or nothing; xLabel, yLabel, title: words, the title for
 // aria-label.
 export function drawChart({ width = 560, height = 300, x = null, y = null, series = [],
-  logX = false, logY = false, wholeX = false, cursor = null, xLabel = "", yLabel = "", title = "" }) {
+  logX = false, logY = false, wholeX = false, cursor = null, xLabel = "", yLabel = "",
+  title = "" }) {
   const looks = series.map(({ mark, ink, dash }, k) => {
     const [ownInk, ownMark, ownDash] = CHART_LOOKS[k % CHART_LOOKS.length];
     return [ink ?? ownInk, mark ?? ownMark, dash ?? ownDash];

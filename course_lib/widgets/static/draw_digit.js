@@ -396,7 +396,8 @@ function build(model) {
   const seen = element("div", { class: "cnn-digit-part" },
     [element("div", { class: "cnn-title", text: "What it sees" }), parts.seen, parts.how]);
   const stage = element("div", { class: "cnn-digit-stage" }, [pen.node, seen, parts.bars.node]);
-  const answer = element("div", { class: "cnn-digit-left" }, [stage, parts.says, parts.more, parts.panel.second]);
+  const answer = element("div", { class: "cnn-digit-left" },
+    [stage, parts.says, parts.more, parts.panel.second]);
   parts.node = element("div", { class: "cnn-body" }, [parts.panel.node, parts.panel.keys.panel,
     element("div", { class: "cnn-digit-both" }, [answer, parts.maps.node])]);
   return parts;

@@ -7,8 +7,9 @@ const FIRST = -96; // slider positions: eighths of a power of ten
 const SHAPING = ["function", "difference", "h", "distance"];
 const CURVE = ["function", "difference", "distance"]; // what the curve depends on
 const PRECISIONS = [["float64", (value) => value], ["float32", Math.fround]];
-const HELP = "Move h with the slider, its arrow keys, or by pointing into the chart; every h leaves "
-  + "its point. Dashed line: h; ring: the error there. The gradient is that at x = 0.7; ReLU is relu(x \u2212 kink).";
+const HELP = "Move h with the slider, its arrow keys, or by pointing into the chart; every h "
+  + "leaves its point. Dashed line: h; ring: the error there. The gradient is that at x = 0.7; "
+  + "ReLU is relu(x \u2212 kink).";
 
 // Position k of a slider as a number of three digits: 10 ** (k / 8).
 export function stepAt(k) {

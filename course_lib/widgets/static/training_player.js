@@ -146,14 +146,16 @@ class RunPanel {
     const lines = confusion.map((row, i) => {
       const sum = row.reduce((all, count) => all + count, 0) || 1;
       return element("tr", {}, [head(String(i), "row"), ...row.map((count, j) => {
-        const cell = element("td", { text: String(count), class: i === j ? "cnn-player-right" : "" });
+        const cell = element("td", { text: String(count),
+          class: i === j ? "cnn-player-right" : "" });
         cell.style.setProperty("--share", ((count / sum) ** 0.4).toFixed(3)); // rare ones show too
         cell.classList.toggle("cnn-player-none", count === 0);
         return cell;
       })]);
     });
     this.table.replaceChildren(
-      element("caption", { class: "cnn-which", text: "Confusion matrix: true digit by answer" }), first, ...lines);
+      element("caption", { class: "cnn-which", text: "Confusion matrix: true digit by answer" }), first,
+      ...lines);
   }
 }
 
@@ -174,7 +176,8 @@ function seriesOf(runs, measure, scale) {
 function curve(runs, epoch, measure, scale, yLabel) {
   const epochs = allEpochs(runs);
   const hasTwoLines = runs.length > 1 && runs.some((run) => run[`validation_${measure}`].length);
-  return drawChart({ width: 410, height: hasTwoLines ? 174 : 160, x: [epochs[0], Math.max(epochs.at(-1), epochs[0] + 1)],
+  return drawChart({ width: 410, height: hasTwoLines ? 174 : 160,
+    x: [epochs[0], Math.max(epochs.at(-1), epochs[0] + 1)],
     series: seriesOf(runs, measure, scale), cursor: epoch, xLabel: "epoch", yLabel, wholeX: true,
     title: `${yLabel} by epoch` });
 }
@@ -281,7 +284,7 @@ function build(model, player) {
   const count = element("span", { class: "cnn-player-count" });
   const keys = new Fold("Keys", [element("p", { class: "cnn-help", text: HELP })]);
   const controls = element("div", { class: "cnn-controls" }, [play, step, again,
-    element("label", { class: "cnn-player-scrub" }, [count, slider]), keys.button]);
+    keys.button, element("label", { class: "cnn-player-scrub" }, [count, slider])]);
   const says = element("p", { class: "cnn-sentence", "aria-live": "polite" });
   const charts = element("div", { class: "cnn-player-charts" });
   listenToCurves(charts, player);
