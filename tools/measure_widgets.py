@@ -28,6 +28,9 @@ CELLS = {
     "sliding kernel, 28 by 28 image": "SlidingKernel(np.eye(28), 'blur', position=(1, 1))",
     "padding and stride": "PaddingStride(stride=1, position=(1, 1))",
     "pooling": "PoolingWindow(position=(1, 1))",
+    "gradient flow": "GradientFlow(np.ones((4, 4)), view='dx', position=(1, 1))",
+    "kernel editor": "KernelEditor(position=(1, 1))",
+    "pixel inspector": "PixelInspector(np.ones((6, 6)), position=(1, 1))",
 }
 WATCH = """(root) => {
     let began = null;
