@@ -42,7 +42,8 @@ def check_images(x, who: str, channels: int | None = None) -> tuple[int, int, in
             "axis with x[None]."
         )
     if len(shape) != 4 or (channels is not None and shape[1] != channels):
-        raise ShapeError(f"{prefix(who)}expected {wanted}, got {shape}.")
+        hint = " For one 2-D array write x[None, None]." if len(shape) == 2 else ""
+        raise ShapeError(f"{prefix(who)}expected {wanted}, got {shape}.{hint}")
     if min(shape[1:]) < 1:
         raise ShapeError(f"{prefix(who)}expected {wanted} without an empty axis, got {shape}.")
     return shape
@@ -89,12 +90,13 @@ def check_convolution(x, weight, bias, stride, padding) -> Windows:
     who = "conv2d"
     shape = nested_shape(weight)
     if len(shape) != 4 or min(shape) < 1:
-        raise ShapeError(f"{who}: expected weight (F, C, KH, KW), got {shape}.")
+        hint = " For one 2-D kernel write weight[None, None]." if len(shape) == 2 else ""
+        raise ShapeError(f"{who}: expected weight (F, C, KH, KW), got {shape}.{hint}")
     N, C, H, W = check_images(x, who, channels=shape[1])
     if bias is not None and nested_shape(bias) != (shape[0],):
-        raise ShapeError(
-            f"{who}: expected bias ({shape[0]},), one number a filter, got {nested_shape(bias)}."
-        )
+        hint = "" if nested_shape(bias) else f" Did you mean stride={float(bias):g}?"
+        raise ShapeError(f"{who}: expected bias ({shape[0]},), one number a filter, "
+                         f"got {nested_shape(bias)}.{hint}")
     return resolve_windows((H, W), shape[2:], stride, padding, who)
 
 

@@ -1,5 +1,7 @@
 """Convolution against PyTorch, against central differences, and its rungs against each other."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import need
@@ -233,3 +235,13 @@ def test_complex_numbers_are_refused():
     _, cache = conv2d(X, WEIGHT)
     with pytest.raises(ValueError, match="conv2d_backward: expected real numbers .* complex128"):
         conv2d_backward(np.zeros((2, 4, 3, 5), complex), cache)
+
+
+@pytest.mark.parametrize("arguments, hint", [
+    ((np.ones((3, 3)), np.ones((1, 1, 2, 2))), "For one 2-D array write x[None, None]."),
+    ((np.ones((1, 1, 3, 3)), np.ones((2, 2))), "For one 2-D kernel write weight[None, None]."),
+    ((np.ones((1, 1, 3, 3)), np.ones((5, 1, 2, 2)), 2), "Did you mean stride=2?"),
+])
+def test_messages_say_the_way_out(arguments, hint):
+    with pytest.raises(ShapeError, match=re.escape(hint)):
+        conv2d(*arguments)

@@ -443,7 +443,8 @@ X = np.zeros((64, 1, 28, 28))
     (MaxPool2D(2, 2, 2), X, "MaxPool2D(kernel_size=2, padding=2): padding must be at most half "
      "the kernel, or a window could lie outside the image; got padding ((2, 2), (2, 2)) for "
      "kernel (2, 2)."),
-    (GlobalAvgPool2D(), X[0, 0], "GlobalAvgPool2D(): expected images (N, C, H, W), got (28, 28)."),
+    (GlobalAvgPool2D(), X[0, 0], "GlobalAvgPool2D(): expected images (N, C, H, W), got (28, 28). "
+                                 "For one 2-D array write x[None, None]."),
     (Dense(784, 10), X, "Dense(784, 10): expected x (N, 784), got (64, 1, 28, 28). Put a Flatten "
      "layer in front."),
     (Dense(784, 10), X[0, 0], "Dense(784, 10): expected x (N, 784), got (28, 28)."),
