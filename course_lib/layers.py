@@ -398,12 +398,15 @@ class BatchNorm2D(Layer):
         y = super().forward(x)
         cache, _, _ = self.memory
         images = np.array([group.stop - group.start for group in cache.groups])
-        share = (images / images.sum())[:, None]
         count = (images * math.prod(y.shape[2:]))[:, None]
-        unbiased = cache.variance * (count / (count - 1))
-        for running, batch in ((self.running_mean, cache.mean), (self.running_var, unbiased)):
-            running += self.momentum * ((share * batch).sum(axis=0) - running)
+        self.move_running(images, cache.mean, cache.variance * (count / (count - 1)))
         return y
+
+    def move_running(self, images, mean, variance):
+        """Move towards the statistics (G, C) of G groups, weighted by their images (G,)."""
+        share = (images / images.sum())[:, None]
+        for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
+            running += self.momentum * ((share * batch).sum(axis=0) - running)
 
     def predict(self, x):
         with self.named_in_errors():
