@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -194,7 +194,7 @@ class Convolve(Stage):
     def backward(self, dy, cache, need_dx):
         weight = self.layer.weight
         dx, dweight = conv_backward(dy, cache[0], weight.data, *cache[1:], need_dx)
-        weight.grad += dweight
+        weight.give(dweight)
         return dx
 
 
@@ -224,7 +224,7 @@ class ConvolvePool(Stage):
         padded, won, size, where = cache
         weight = self.layer.weight
         dx, dweight = conv_pool_bands_backward(dy, padded, won, weight.data, need_dx)
-        weight.grad += dweight
+        weight.give(dweight)
         return crop(dx, where.padding, size) if need_dx else None
 
 
@@ -239,7 +239,7 @@ class AddBias(Stage):
         return x, None
 
     def backward(self, dy, cache, need_dx):
-        self.layer.bias.grad += dy.sum(axis=(0, 2, 3) if dy.ndim == 4 else 1)
+        self.layer.bias.give(dy.sum(axis=(0, 2, 3) if dy.ndim == 4 else 1))
         return dy
 
 
@@ -253,7 +253,7 @@ class Dense(Stage):
 
     def backward(self, dy, x, need_dx):
         weight = self.layer.weight
-        weight.grad += np.matmul(x, dy.T)
+        weight.give(np.matmul(x, dy.T))
         return np.matmul(weight.data, dy) if need_dx else None
 
 
@@ -296,44 +296,37 @@ class Tanh(Stage):
 
 
 class MaxPool(Stage):
-    """Of the pixels of a window the largest, of equal ones the first.
+    """Of the pixels of a window the largest, of equal ones the first, read row by row.
 
-    One pixel after the other challenges the largest so far; backward, from the last to the first,
-    each takes the gradient if it won and leaves the rest to those before it.
+    First along the columns, then along the rows: within each, one pixel after the other challenges
+    the largest so far. Backward, from the last to the first, each takes the gradient if it won
+    and leaves the rest to those before it.
     """
 
     def forward(self, x):
         H, _, W, _ = x.shape
         where = windows_of(self.layer, H, W)
         padded = pad(x, where.padding, -np.inf)
-        y, *others = offsets(padded, where)
-        won = []
-        for other in others:
-            won.append(other > y)
-            y = np.maximum(y, other)
-        return y if others else y.copy(), (won, padded.shape, (H, W), where)
+        widest, across = largest(along_columns(padded, where))
+        y, down = largest(along_rows(widest, where))
+        return y, (padded.shape, across, down, (H, W), where)
 
     def infer(self, x):
         where = windows_of(self.layer, x.shape[0], x.shape[2])
-        y, *others = offsets(pad(x, where.padding, -np.inf), where)
-        for other in others:
-            y = np.maximum(y, other)
-        return y if others else y.copy()
+        padded = pad(x, where.padding, -np.inf)
+        widest = reduce(np.maximum, along_columns(padded, where))
+        y = reduce(np.maximum, along_rows(widest, where))
+        return y.copy() if y.base is not None else y
 
     def backward(self, dy, cache, need_dx):
-        won, shape, size, where = cache
+        (H, C, W, N), across, down, size, where = cache
         (OH, OW), (KH, KW), (sh, sw), padding = where
-        tiled = (OH * KH, OW * KW) == (shape[0], shape[2]) and (KH, KW) == (sh, sw)
-        dx = np.empty(shape, dy.dtype) if tiled else np.zeros(shape, dy.dtype)
-        first, *others = offsets(dx, where)
-        for other, mine in zip(reversed(others), reversed(won)):
-            if tiled:
-                share = np.multiply(dy, mine, out=other)
-            else:
-                share = dy * mine
-                other += share
-            dy -= share
-        first[...] = dy if tiled else first + dy
+        rows = np.empty if KH == sh and OH * KH == H else np.zeros
+        columns = np.empty if KW == sw and OW * KW == W else np.zeros
+        dwidest = rows((H, C, OW, N), dy.dtype)
+        hand_back(dy, down, along_rows(dwidest, where), overlap=KH > sh)
+        dx = columns((H, C, W, N), dy.dtype)
+        hand_back(dwidest, across, along_columns(dx, where), overlap=KW > sw)
         return crop(dx, padding, size)
 
 
@@ -402,8 +395,8 @@ class BatchNorm(Stage):
             d, part = dy[..., group], centred[..., group]
             count = d.size // len(root)
             dbias, dweight = d.sum(axis=(0, 2, 3)), squares(d, part) / root
-            bias.grad += dbias
-            weight.grad += dweight
+            bias.give(dbias)
+            weight.give(dweight)
             if need_dx:
                 part *= (dweight / root / count)[:, None, None]
                 d -= part
@@ -526,14 +519,19 @@ class Trainer:
         self.first = min(learners, default=len(self.stages))
         self.adds_up = "examples" in inspect.signature(loss).parameters
         self.head = head_of(self.stages)
+        self.parameters = list(model.parameters().values())
+        self.known = set()  # shapes of images that were checked
         self.parts_share_nothing = self.adds_up and self.head == len(self.stages)
 
     def __call__(self, images, labels):
         images, labels = np.asarray(images), np.asarray(labels)
-        if not fits(self.model, images.shape):
-            return self.as_the_layers_do(images, labels)
+        shape = images.shape[1:]
+        if shape not in self.known:
+            if not fits(self.model, images.shape):
+                return self.as_the_layers_do(images, labels)
+            self.known.add(shape)
         N, size = len(images), micro_of(self.stages, len(images))
-        batch = images.astype(dtype_of(self.model, images), copy=False)
+        batch = images.astype(dtype_of(self.parameters, images), copy=False)
         results = [self.step(batch[part], labels[part], N, size)
                    for part in parts(N, size if self.parts_share_nothing else N)]
         for stage in self.stages:
@@ -590,7 +588,8 @@ def predict(model, images, batch_size: int = MICRO):
     images, batch_size = np.asarray(images), as_integer(batch_size, "batch_size", "fast.predict")
     if len(images) == 0 or not fits(model, images.shape):
         return model.predict(images, batch_size)
-    stages, logits, dtype = stages_of(model), [], dtype_of(model, images)
+    stages, logits = stages_of(model), []
+    dtype = dtype_of(model.parameters().values(), images)
     for part in parts(len(images), batch_size):
         x = to_columns(images[part].astype(dtype, copy=False))
         for stage in stages:
@@ -635,11 +634,10 @@ def fits(model, shape) -> bool:
     return len(shape) > 1
 
 
-def dtype_of(model, images):
+def dtype_of(parameters, images):
     """The float type in which the layers would compute."""
-    kinds = [parameter.data.dtype for parameter in model.parameters().values()]
     mine = images.dtype if images.dtype.kind == "f" else np.float64
-    return np.result_type(np.float32, mine, *kinds)
+    return np.result_type(np.float32, mine, *{parameter.data.dtype for parameter in parameters})
 
 
 # Layouts, and windows in them
@@ -668,6 +666,40 @@ def offsets(padded, where: Windows) -> list:
     (OH, OW), (KH, KW), (sh, sw), _ = where
     return [padded[u : u + sh * (OH - 1) + 1 : sh, :, v : v + sw * (OW - 1) + 1 : sw]
             for u in range(KH) for v in range(KW)]
+
+
+def along_columns(x, where: Windows) -> list:
+    """For each column of a window: what it sees at every output column, as a view of all rows."""
+    (_, OW), (_, KW), (_, sw), _ = where
+    return [x[:, :, v : v + sw * (OW - 1) + 1 : sw] for v in range(KW)]
+
+
+def along_rows(x, where: Windows) -> list:
+    """For each row of a window: what it sees at every output row, as a view of all columns."""
+    (OH, _), (KH, _), (sh, _), _ = where
+    return [x[u : u + sh * (OH - 1) + 1 : sh] for u in range(KH)]
+
+
+def largest(candidates: list):
+    """The largest of each place, and for every candidate but the first: did it beat those before?"""
+    y, *others = candidates
+    won = []
+    for other in others:
+        won.append(other > y)
+        y = np.maximum(other, y)
+    return y if others else y.copy(), won
+
+
+def hand_back(dy, won: list, places: list, overlap: bool) -> None:
+    """Write into `places` what largest's backward gives to each candidate; dy is used up."""
+    for place, mine in zip(reversed(places[1:]), reversed(won)):
+        if overlap:
+            share = dy * mine
+            place += share
+        else:
+            share = np.multiply(dy, mine, out=place)
+        dy -= share
+    places[0][...] = places[0] + dy if overlap else dy
 
 
 def pad(x, padding, value=0.0):

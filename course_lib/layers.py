@@ -22,13 +22,37 @@ ENGINES = ("formula", "windows", "vectorised")
 
 
 class Parameter:
-    """An array that learns: `data`, and `grad`, the gradient of the loss with respect to it."""
+    """An array that learns: `data`, and `grad`, the gradient of the loss with respect to it.
+
+    grad is zeros until something is added to it, and again after zero_grad.
+    """
 
     def __init__(self, data: np.ndarray):
         if data.dtype.kind != "f":
             raise ValueError(f"Parameter: expected floats, such as float32, got {data.dtype}.")
         self.data = data
-        self.grad = np.zeros_like(data)
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        """Forget the gradient; the zeros are made when somebody asks for them."""
+        self._grad = None
+
+    @property
+    def grad(self) -> np.ndarray:
+        if self._grad is None:
+            self._grad = np.zeros_like(self.data)
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: np.ndarray) -> None:
+        self._grad = gradient
+
+    def give(self, gradient: np.ndarray) -> None:
+        """grad += gradient, from one who will not use that array again: the first may be kept."""
+        if self._grad is None and gradient.dtype == self.data.dtype:
+            self._grad = np.ascontiguousarray(gradient)
+        else:
+            self.grad += gradient
 
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"

@@ -1,6 +1,6 @@
 """Optimisers, which turn gradients into steps, and schedules, which choose the learning rate.
 
-Imports shapes and doors; a parameter is anything with `data` and `grad`.
+Imports shapes and doors; a parameter is anything with `data`, `grad` and `zero_grad`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import numpy as np
 
 from course_lib.doors import check_number
 from course_lib.shapes import ShapeError, as_integer
+
+PIECE = 65_536  # numbers
 
 
 class Optimizer:
@@ -52,15 +54,30 @@ class Optimizer:
         """Move every parameter once; call it after backward."""
         self.steps += 1
         for name, parameter in self.parameters.items():
-            gradient = parameter.grad
-            if self.weight_decay:
-                gradient = gradient + self.weight_decay * parameter.data
-            parameter.data -= self.change(gradient, self.memory[name])
+            for data, gradient, memory in self.pieces(parameter, self.memory[name]):
+                if self.weight_decay:
+                    gradient = gradient + self.weight_decay * data
+                data -= self.change(gradient, memory)
+
+    def pieces(self, parameter, memory: dict):
+        """Views of data, grad and memory: a large array PIECE numbers at a time, to stay in cache.
+
+        Only for the rules of this module, which treat every number alike.
+        """
+        arrays = [parameter.data, parameter.grad, *memory.values()]
+        if (parameter.data.size <= PIECE or type(self) not in OPTIMIZERS.values()
+                or not all(array.flags.c_contiguous for array in arrays)):
+            yield parameter.data, parameter.grad, memory
+            return
+        flat = [array.reshape(-1) for array in arrays]
+        for start in range(0, parameter.data.size, PIECE):
+            data, gradient, *kept = (array[start : start + PIECE] for array in flat)
+            yield data, gradient, dict(zip(memory, kept))
 
     def zero_grad(self) -> None:
         """Forget the gradients of the last batch; backward adds to what is there."""
         for parameter in self.parameters.values():
-            parameter.grad.fill(0)
+            parameter.zero_grad()
 
     def state(self) -> dict:
         """A copy of everything needed to go on later: {"steps": ..., "0.weight.velocity": ...}."""
