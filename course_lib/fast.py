@@ -478,8 +478,13 @@ STAGES = {
 }
 
 
-def stages_of(model) -> list[Stage]:
-    """The network as stages; what commutes with a max pool that follows goes behind it."""
+def stages_of(model, fused: bool | None = None) -> list[Stage]:
+    """The network as stages; what commutes with a max pool that follows goes behind it.
+
+    fused: let Numba put chains of stages together; None: where it is installed.
+    """
+    from course_lib.fused import available, fuse
+
     stages = []
     for layer in model.layers:
         kinds = STAGES.get(type(layer), (Reference,))
@@ -496,7 +501,7 @@ def stages_of(model) -> list[Stage]:
     for k in reversed(range(len(stages) - 1)):
         if ConvolvePool.takes(stages[k], stages[k + 1]):
             stages[k : k + 2] = [ConvolvePool(stages[k].layer)]
-    return stages
+    return fuse(stages) if (available() if fused is None else fused) else stages
 
 
 def commutes_with_max(stage: Stage) -> bool:
@@ -512,9 +517,9 @@ class Trainer:
     dense layers, and losses that cannot be added up, see the whole batch at once.
     """
 
-    def __init__(self, model, loss):
+    def __init__(self, model, loss, fused: bool | None = None):
         self.model, self.loss = model, loss
-        self.stages = stages_of(model)
+        self.stages = stages_of(model, fused)
         learners = [k for k, stage in enumerate(self.stages) if stage.learns]
         self.first = min(learners, default=len(self.stages))
         self.adds_up = "examples" in inspect.signature(loss).parameters
@@ -583,12 +588,12 @@ class Trainer:
         return value, logits
 
 
-def predict(model, images, batch_size: int = MICRO):
+def predict(model, images, batch_size: int = MICRO, fused: bool | None = None):
     """model.predict in the fast layout: logits (N, K), nothing remembered."""
     images, batch_size = np.asarray(images), as_integer(batch_size, "batch_size", "fast.predict")
     if len(images) == 0 or not fits(model, images.shape):
         return model.predict(images, batch_size)
-    stages, logits = stages_of(model), []
+    stages, logits = stages_of(model, fused), []
     dtype = dtype_of(model.parameters().values(), images)
     for part in parts(len(images), batch_size):
         x = to_columns(images[part].astype(dtype, copy=False))

@@ -73,13 +73,13 @@ def restart_dropout(model, step):
             layer.rng = np.random.default_rng([step, k])
 
 
-def train_both(build, images, labels, loss, steps, micro, monkeypatch, heavy=None):
+def train_both(build, images, labels, loss, steps, micro, monkeypatch, heavy=None, fused=False):
     """Two equal networks, one by the layers and one by the fast layout; return both and losses."""
     monkeypatch.setattr(fast, "MICRO", micro)
     if heavy is not None:
         monkeypatch.setattr(fast, "HEAVY", heavy)
     slow, quick = build(), build()
-    trainer, found = fast.Trainer(quick, loss), []
+    trainer, found = fast.Trainer(quick, loss, fused), []
     optimizers = [optim.SGD(model.parameters(), lr=0.05) for model in (slow, quick)]
     for step in range(steps):
         for model, optimizer in zip((slow, quick), optimizers):
@@ -100,8 +100,11 @@ def distance(a, b):
     return np.abs(a - b).max() / max(1.0, np.abs(a).max()) if a.size else 0.0
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("seed", range(300))
-def test_random_networks_train_as_the_layers_do(seed, monkeypatch):
+def test_random_networks_train_as_the_layers_do(seed, fused, monkeypatch):
+    if fused:
+        pytest.importorskip("numba")
     rng = np.random.default_rng([seed, 1])
     shape = random_network(seed, np.float64).input_shape
     N = int(rng.integers(1, 9))
@@ -109,11 +112,12 @@ def test_random_networks_train_as_the_layers_do(seed, monkeypatch):
     before = images.copy()
     loss = LOSSES[seed % len(LOSSES)]
     slow, quick, found = train_both(lambda: random_network(seed, np.float64), images, labels, loss,
-                                    3, int(rng.integers(1, 6)), monkeypatch, seed % 2 * 10**6)
+                                    3, int(rng.integers(1, 6)), monkeypatch, seed % 2 * 10**6,
+                                    fused)
     assert np.array_equal(images, before)
     for value, value_fast, logits, logits_fast in found:
         assert abs(value - value_fast) <= 1e-10 * max(1, abs(value))
         assert distance(logits, logits_fast) <= 1e-10
     for (name, ours), theirs in zip(slow.state().items(), quick.state().values()):
         assert distance(ours, theirs) <= 1e-10, name
-    assert distance(slow.predict(images), fast.predict(quick, images, 3)) <= 1e-9
+    assert distance(slow.predict(images), fast.predict(quick, images, 3, fused)) <= 1e-9

@@ -1,0 +1,207 @@
+"""Optional: Numba does bias, ReLU and pooling in one pass over memory, where NumPy needs several.
+
+The products stay in BLAS; the numbers are those of the stages in fast.py. Kernels are compiled once
+and kept on disk. Without Numba (the extra `fused`), or with COURSE_FUSED=0, nothing here is used.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from course_lib.fast import AddBias, MaxPool, ReLU, Stage
+
+try:
+    import numba
+except ImportError:  # the extra is not installed: fast.py does without
+    numba = None
+
+
+def available() -> bool:
+    """Can Numba be used here, and does nobody forbid it (COURSE_FUSED=0)?"""
+    return numba is not None and os.environ.get("COURSE_FUSED", "1") != "0"
+
+
+def compiled(function):
+    """The function, compiled at its first call; sums may be taken in another order."""
+    if numba is None:
+        return function
+    options = {"fastmath": {"reassoc", "nsz", "contract"}, "nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder for the cache can be written
+        return numba.njit(**options)(function)
+
+
+# One inner loop for every output row: two in one, and the compiler no longer vectorises.
+@compiled
+def pool_bias_relu(x, bias, alpha, y, code):
+    """y = ReLU(2x2 max pool of x, + bias), x (2*OH or more, C, 2*OW or more, N).
+
+    code: which of the window's four pixels won, plus 4 where the ReLU was shut (alpha: its slope).
+    """
+    OH, C, OW, N = y.shape
+    for h in range(OH):
+        for c in range(C):
+            b = bias[c]
+            for w in range(OW):
+                first, second = x[2 * h, c, 2 * w], x[2 * h, c, 2 * w + 1]
+                third, fourth = x[2 * h + 1, c, 2 * w], x[2 * h + 1, c, 2 * w + 1]
+                out, which = y[h, c, w], code[h, c, w]
+                for n in range(N):
+                    best, k = first[n], 0
+                    k = 1 if second[n] > best else k
+                    best = second[n] if second[n] > best else best
+                    k = 2 if third[n] > best else k
+                    best = third[n] if third[n] > best else best
+                    k = 3 if fourth[n] > best else k
+                    best = (fourth[n] if fourth[n] > best else best) + b
+                    out[n] = best if best > 0 else alpha * best
+                    which[n] = k if best > 0 else k + 4
+
+
+@compiled
+def pool_bias_relu_backward(dy, code, alpha, dx, dbias):
+    """Write dx at the pixels of whole windows, add to dbias; dy is used up."""
+    OH, C, OW, N = dy.shape
+    for h in range(OH):
+        for c in range(C):
+            total = dbias[c]
+            for w in range(OW):
+                d, which = dy[h, c, w], code[h, c, w]
+                first, second = dx[2 * h, c, 2 * w], dx[2 * h, c, 2 * w + 1]
+                third, fourth = dx[2 * h + 1, c, 2 * w], dx[2 * h + 1, c, 2 * w + 1]
+                for n in range(N):
+                    d[n] = d[n] if which[n] < 4 else alpha * d[n]
+                for n in range(N):
+                    total += d[n]
+                for n in range(N):
+                    first[n] = d[n] if which[n] & 3 == 0 else 0
+                for n in range(N):
+                    second[n] = d[n] if which[n] & 3 == 1 else 0
+                for n in range(N):
+                    third[n] = d[n] if which[n] & 3 == 2 else 0
+                for n in range(N):
+                    fourth[n] = d[n] if which[n] & 3 == 3 else 0
+            dbias[c] = total
+
+
+@compiled
+def bias_relu(x, bias, alpha, positive):
+    """x = ReLU(x + bias) in place, x (rows, C, length); positive: where the ReLU is open."""
+    H, C, L = x.shape
+    for h in range(H):
+        for c in range(C):
+            row, b, mark = x[h, c], bias[c], positive[h, c]
+            for n in range(L):
+                value = row[n] + b
+                row[n] = value if value > 0 else alpha * value
+                mark[n] = value > 0
+
+
+@compiled
+def bias_relu_backward(dy, positive, alpha, dbias):
+    """dy = dy where the ReLU is open, else alpha * dy, in place; adds to dbias."""
+    H, C, L = dy.shape
+    for h in range(H):
+        for c in range(C):
+            row, mark, total = dy[h, c], positive[h, c], dbias[c]
+            for n in range(L):
+                row[n] = row[n] if mark[n] else alpha * row[n]
+                total += row[n]
+            dbias[c] = total
+
+
+# Stages made of these kernels, in place of those of fast.py
+class PoolBiasReLU(Stage):
+    """2x2 max pooling, and what stands behind it of bias and ReLU (no ReLU is slope 1)."""
+
+    def __init__(self, pool, bias=None, relu=None):
+        super().__init__(pool.layer)
+        self.bias = bias and bias.layer.bias
+        self.learns = bias is not None
+        self.alpha = relu.alpha if relu else 1.0
+
+    def forward(self, x):
+        H, C, W, N = x.shape
+        y = np.empty((H // 2, C, W // 2, N), x.dtype)
+        code = np.empty(y.shape, np.uint8)
+        pool_bias_relu(x, numbers(self.bias, C, x.dtype), x.dtype.type(self.alpha), y, code)
+        return y, (code, x.shape)
+
+    def backward(self, dy, cache, need_dx):
+        code, (H, C, W, N) = cache
+        whole = H % 2 == W % 2 == 0
+        dx = (np.empty if whole else np.zeros)((H, C, W, N), dy.dtype)
+        dbias = np.zeros(C, dy.dtype)
+        pool_bias_relu_backward(dy, code, dy.dtype.type(self.alpha), dx, dbias)
+        if self.learns:
+            self.bias.give(dbias)
+        return dx
+
+
+class BiasReLU(Stage):
+    """The bias of a convolution or a dense layer and the ReLU behind it."""
+
+    learns = True
+
+    def __init__(self, bias, relu):
+        super().__init__(bias.layer)
+        self.alpha = relu.alpha
+
+    def forward(self, x):
+        rows = by_channel(x)
+        positive = np.empty(rows.shape, bool)
+        bias = numbers(self.layer.bias, rows.shape[1], x.dtype)
+        bias_relu(rows, bias, x.dtype.type(self.alpha), positive)
+        return x, positive
+
+    def backward(self, dy, positive, need_dx):
+        dbias = np.zeros(positive.shape[1], dy.dtype)
+        bias_relu_backward(by_channel(dy), positive, dy.dtype.type(self.alpha), dbias)
+        self.layer.bias.give(dbias)
+        return dy
+
+
+def fuse(stages: list[Stage]) -> list[Stage]:
+    """The stages with every chain that a kernel knows put together."""
+    result, k = [], 0
+    while k < len(stages):
+        chain = following(stages, k + 1)
+        if is_plain_pool(stages[k]):
+            result.append(PoolBiasReLU(stages[k], **chain))
+            k += 1 + len(chain)
+        elif isinstance(stages[k], AddBias) and list(chain) == ["relu"]:
+            result.append(BiasReLU(stages[k], **chain))
+            k += 2
+        else:
+            result.append(stages[k])
+            k += 1
+    return result
+
+
+def following(stages: list[Stage], k: int) -> dict[str, Stage]:
+    """An AddBias, a ReLU (its slope not negative), or one after the other, from place k on."""
+    chain = {}
+    if k < len(stages) and isinstance(stages[k], AddBias):
+        chain["bias"], k = stages[k], k + 1
+    if k < len(stages) and isinstance(stages[k], ReLU) and stages[k].alpha >= 0:
+        chain["relu"] = stages[k]
+    return chain
+
+
+def is_plain_pool(stage: Stage) -> bool:
+    """2x2 windows side by side, no border."""
+    return (isinstance(stage, MaxPool) and stage.layer.kernel_size == stage.layer.stride == (2, 2)
+            and stage.layer.padding == ((0, 0), (0, 0)))
+
+
+def by_channel(x):
+    """(H, C, W, N) -> (H, C, W*N); (features, N) -> (1, features, N): a view."""
+    return x.reshape(*x.shape[:2], -1) if x.ndim == 4 else x[None]
+
+
+def numbers(parameter, count: int, dtype):
+    """A bias in this float type, zeros where there is none."""
+    return np.zeros(count, dtype) if parameter is None else parameter.data.astype(dtype, copy=False)
