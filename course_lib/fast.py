@@ -40,10 +40,9 @@ def conv(x, weight, where: Windows):
     """
     (H, C, W, N), (F, _, KH, KW) = x.shape, weight.shape
     (OH, OW), _, (sh, sw), ((top, bottom), (left, _)) = where
-    columns = np.zeros((top + H + bottom, KW, C, OW, N), x.dtype)
-    for v in range(KW):
-        out, seen = meeting(OW, W, v - left, sw)
-        columns[top : top + H, v, :, out] = x[:, :, seen]
+    down = meeting(H, top + H + bottom, top, 1)
+    across = [meeting(OW, W, v - left, sw)[::-1] for v in range(KW)]
+    columns = shifted_columns(x, (top + H + bottom, KW, C, OW, N), down, across)
     windows = rows_together(columns, KH, sh, OH)
     y = np.matmul(weight.transpose(0, 2, 3, 1).reshape(F, -1), windows)
     return y.reshape(OH, F, OW, N), windows
@@ -61,22 +60,42 @@ def conv_backward(dy, windows, weight, size, where: Windows, need_dx: bool = Tru
     dweight = dweight.reshape(F, KH, KW, C).transpose(0, 3, 1, 2)
     if not need_dx:
         return None, dweight
-    columns = np.zeros((H + KH - 1, KW, F, W, N), dy.dtype)
-    rows, places = meeting(OH, H + KH - 1, KH - 1 - top, sh)
-    for v in range(KW):
-        seen, out = meeting(OW, W, KW - 1 - left - v, sw)
-        columns[places, v, :, out] = dy[rows, :, seen]
+    down = meeting(OH, H + KH - 1, KH - 1 - top, sh)
+    across = [meeting(OW, W, KW - 1 - left - v, sw) for v in range(KW)]
+    columns = shifted_columns(dy, (H + KH - 1, KW, F, W, N), down, across)
     turned = weight[:, :, ::-1, ::-1].transpose(1, 2, 3, 0).reshape(C, -1)
     dx = np.matmul(turned, rows_together(columns, KH, 1, H))
     return dx.reshape(H, C, W, N), dweight
 
 
+def shifted_columns(x, shape, down, across):
+    """x's rows and columns at the places that `down` and `across` name, zeros everywhere else.
+
+    down is (rows of x, their places); across has such a pair for each of the KW kernel columns.
+    """
+    apart = down[1].step > 1 or across[0][1].step > 1
+    columns = np.zeros(shape, x.dtype) if apart else np.empty(shape, x.dtype)
+    rows, places = down
+    if not apart:
+        columns[: places.start] = 0
+        columns[places.stop :] = 0
+    for v, (seen, out) in enumerate(across):
+        if not apart:
+            columns[places, v, :, : out.start] = 0
+            columns[places, v, :, out.stop :] = 0
+        columns[places, v, :, out] = x[rows, :, seen]
+    return columns
+
+
+@lru_cache(1024)
 def meeting(count: int, size: int, offset: int, step: int) -> tuple[slice, slice]:
     """Which i of range(count) have a place i*step + offset in range(size), and those places."""
     first = max(0, -(offset // step))
-    stop = max(first, min(count, -((offset - size) // step)))
+    stop = min(count, -((offset - size) // step))
+    if first >= stop:
+        return slice(0, 0, 1), slice(0, 0, step)
     place = first * step + offset
-    return slice(first, stop), slice(place, place + max(0, (stop - first) * step - step + 1), step)
+    return slice(first, stop, 1), slice(place, place + (stop - first - 1) * step + 1, step)
 
 
 def rows_together(columns, KH: int, step: int, count: int):
@@ -239,7 +258,7 @@ class AddBias(Stage):
         return x, None
 
     def backward(self, dy, cache, need_dx):
-        self.layer.bias.give(dy.sum(axis=(0, 2, 3) if dy.ndim == 4 else 1))
+        self.layer.bias.give(channel_sums(dy) if dy.ndim == 4 else dy.sum(axis=1))
         return dy
 
 
@@ -378,7 +397,7 @@ class BatchNorm(Stage):
         for group in groups:
             part = x[..., group]
             count = part.size // C
-            mean = part.sum(axis=(0, 2, 3)) / count
+            mean = channel_sums(part) / count
             part -= mean[:, None, None]
             variance = squares(part, part) / count
             root = np.sqrt(variance + x.dtype.type(self.layer.eps))
@@ -394,7 +413,7 @@ class BatchNorm(Stage):
         for root, group in zip(deviation, groups):
             d, part = dy[..., group], centred[..., group]
             count = d.size // len(root)
-            dbias, dweight = d.sum(axis=(0, 2, 3)), squares(d, part) / root
+            dbias, dweight = channel_sums(d), squares(d, part) / root
             bias.give(dbias)
             weight.give(dweight)
             if need_dx:
@@ -725,6 +744,11 @@ def crop(padded, padding, size):
     if padded.shape[0] == H and padded.shape[2] == W:
         return padded
     return np.ascontiguousarray(padded[top : top + H, :, left : left + W])
+
+
+def channel_sums(x):
+    """(H, C, W, N) -> (C,)."""
+    return np.einsum("hcwn->c", x)
 
 
 def squares(a, b):

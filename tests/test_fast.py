@@ -10,6 +10,7 @@ from course_lib.layers import (
     ReLU, Sigmoid, Softmax, Tanh,
 )
 from course_lib.model import Sequential
+from course_lib.pool import max_pool2d, max_pool2d_backward
 from course_lib.shapes import resolve_windows
 
 LOSSES = [losses.softmax_cross_entropy, losses.hinge, lambda z, t: losses.hinge(z, t, "crammer")]
@@ -121,3 +122,52 @@ def test_random_networks_train_as_the_layers_do(seed, fused, monkeypatch):
     for (name, ours), theirs in zip(slow.state().items(), quick.state().values()):
         assert distance(ours, theirs) <= 1e-10, name
     assert distance(slow.predict(images), fast.predict(quick, images, 3, fused)) <= 1e-9
+
+
+def sizes(rng):
+    """Windows of any kind, more padding than kernel included."""
+    KH, KW = (int(k) for k in rng.integers(1, 5, 2))
+    stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+    padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 5, (2, 2)))
+    H = int(rng.integers(max(1, KH - sum(padding[0])), 9))
+    W = int(rng.integers(max(1, KW - sum(padding[1])), 9))
+    return H, W, (KH, KW), stride, padding
+
+
+def test_the_convolution_is_the_layers_whatever_the_windows():
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        H, W, kernel, stride, padding = sizes(rng)
+        N, C, F = (int(n) for n in rng.integers(1, 4, 3))
+        x, weight = rng.normal(size=(N, C, H, W)), rng.normal(size=(F, C, *kernel))
+        expected, cache = conv2d(x, weight, None, stride, padding)
+        dy = rng.normal(size=expected.shape)
+        dx, dweight, _ = conv2d_backward(dy, cache)
+        where = resolve_windows((H, W), kernel, stride, padding)
+        y, windows = fast.conv(fast.to_columns(x), weight, where)
+        dx_fast, dweight_fast = fast.conv_backward(
+            fast.to_columns(dy), windows, weight, (H, W), where)
+        case = f"{x.shape} {weight.shape} {where}"
+        np.testing.assert_allclose(fast.to_images(y), expected, atol=1e-12, err_msg=case)
+        np.testing.assert_allclose(fast.to_images(dx_fast), dx, atol=1e-12, err_msg=case)
+        np.testing.assert_allclose(dweight_fast, dweight, atol=1e-12, err_msg=case)
+
+
+def test_the_bands_are_the_convolution_and_the_pool_ties_included():
+    rng = np.random.default_rng(1)
+    for _ in range(500):
+        (N, C, F), (KH, KW) = rng.integers(1, 6, 3), rng.integers(1, 5, 2)
+        H, W = KH + rng.integers(1, 9), KW + rng.integers(1, 9)
+        x = rng.integers(-3, 4, (N, C, H, W)).astype(float)
+        weight = rng.integers(-2, 3, (F, C, KH, KW)).astype(float)
+        y, cache = conv2d(x, weight)
+        expected, pool_cache = max_pool2d(y, 2)
+        dy = rng.normal(size=expected.shape)
+        dx, dweight, _ = conv2d_backward(max_pool2d_backward(dy, pool_cache), cache)
+        columns = fast.to_columns(x)
+        pooled, won = fast.conv_pool_bands(columns, weight)
+        dx_fast, dweight_fast = fast.conv_pool_bands_backward(
+            fast.to_columns(dy), columns, won, weight)
+        np.testing.assert_array_equal(fast.to_images(pooled), expected)
+        np.testing.assert_allclose(fast.to_images(dx_fast), dx, atol=1e-11)
+        np.testing.assert_allclose(dweight_fast, dweight, atol=1e-11)
