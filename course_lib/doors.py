@@ -232,6 +232,27 @@ def check_number(value, name: str, who: str, above: float | None = None,
     return number
 
 
+def check_float_type(dtype, who: str) -> None:
+    """Refuse a type that holds no fractions."""
+    if np.dtype(dtype).kind != "f":
+        raise ValueError(f"{who}: expected floats, such as float32, got {np.dtype(dtype)}.")
+
+
+def check_batch_norm(momentum: float, eps: float) -> tuple[float, float]:
+    """Return both as floats, or say what was expected."""
+    if not (0 <= momentum <= 1 and eps >= 0):
+        raise ValueError("BatchNorm2D: expected 0 <= momentum <= 1 and eps >= 0, "
+                         f"got momentum {momentum} and eps {eps}.")
+    return float(momentum), float(eps)
+
+
+def check_probability(p, who: str) -> float:
+    """Return a float in [0, 1), or say what was expected."""
+    if not 0 <= p < 1:
+        raise ValueError(f"{who}: expected a probability 0 <= p < 1, got {p!r}.")
+    return float(p)
+
+
 def check_data(images, labels, who: str) -> None:
     """As many labels as images, and at least one."""
     if len(images) != len(labels):

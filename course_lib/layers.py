@@ -11,8 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from course_lib import conv, pointwise, pool
-from course_lib.doors import as_floats, check_example, check_pool_shape, check_rng
+from course_lib import conv, doors, pointwise, pool
 from course_lib.initializers import he_normal
 from course_lib.shapes import (
     ShapeError, as_integer, as_pair, describe_windows, keep_padding, resolve_windows,
@@ -28,10 +27,8 @@ class Parameter:
     """
 
     def __init__(self, data: np.ndarray):
-        if data.dtype.kind != "f":
-            raise ValueError(f"Parameter: expected floats, such as float32, got {data.dtype}.")
-        self.data = data
-        self.zero_grad()
+        doors.check_float_type(data.dtype, "Parameter")
+        self.data, self._grad = data, None
 
     def zero_grad(self) -> None:
         """Forget the gradient; the zeros are made when somebody asks for them."""
@@ -126,7 +123,7 @@ class Layer:
 
     def compute(self, x):
         """(y, cache) by the layer's rung; the formula gets nested lists and gives them back."""
-        arrays = as_floats(x, *(p.data for p in self.parameters().values()))
+        arrays = doors.as_floats(x, *(p.data for p in self.parameters().values()))
         forward, _ = self.rungs[self.rung()]
         if self.rung() == "formula":
             y, cache = forward(*(array.tolist() for array in arrays), **self.options())
@@ -180,7 +177,7 @@ class Conv2D(Layer):
         self.stride = as_pair(stride, "stride", "Conv2D")
         self.padding = keep_padding(padding, "Conv2D")
         shape = (self.out_channels, self.in_channels, *self.kernel_size)
-        self.weight = Parameter(init(shape, rng=check_rng(rng, "Conv2D"), dtype=dtype))
+        self.weight = Parameter(init(shape, rng=doors.check_rng(rng, "Conv2D"), dtype=dtype))
         self.bias = Parameter(np.zeros(self.out_channels, dtype)) if bias else None
 
     def options(self):
@@ -188,14 +185,13 @@ class Conv2D(Layer):
 
     def output_shape(self, input_shape):
         with self.named_in_errors():
-            _, C, H, W = check_example(input_shape, channels=self.in_channels)
+            _, C, H, W = doors.check_example(input_shape, channels=self.in_channels)
             where = resolve_windows((H, W), self.kernel_size, self.stride, self.padding)
         return (self.out_channels, *where.output)
 
     def flops(self, input_shape):
         multiply_adds = self.in_channels * math.prod(self.kernel_size)
-        each = 2 * multiply_adds - (0 if self.bias else 1)
-        return each * math.prod(self.output_shape(input_shape))
+        return (2 * multiply_adds - (not self.bias)) * math.prod(self.output_shape(input_shape))
 
     def __repr__(self):
         return (f"Conv2D({self.in_channels}, {self.out_channels}, "
@@ -218,8 +214,8 @@ class Pool2D(Layer):
 
     def output_shape(self, input_shape):
         with self.named_in_errors():
-            empty = np.empty(check_example(input_shape))
-            _, where = check_pool_shape(empty, **self.windows(), who="")
+            empty = np.empty(doors.check_example(input_shape))
+            _, where = doors.check_pool_shape(empty, **self.windows(), who="")
         return (input_shape[0], *where.output)
 
     def flops(self, input_shape):
@@ -272,7 +268,7 @@ class GlobalAvgPool2D(Layer):
 
     def output_shape(self, input_shape):
         with self.named_in_errors():
-            check_example(input_shape)
+            doors.check_example(input_shape)
         return (input_shape[0],)
 
 
@@ -294,7 +290,7 @@ class Dense(Layer):
         self.in_features = as_integer(in_features, "in_features", "Dense")
         self.out_features = as_integer(out_features, "out_features", "Dense")
         shape = (self.in_features, self.out_features)
-        self.weight = Parameter(init(shape, rng=check_rng(rng, "Dense"), dtype=dtype))
+        self.weight = Parameter(init(shape, rng=doors.check_rng(rng, "Dense"), dtype=dtype))
         self.bias = Parameter(np.zeros(self.out_features, dtype)) if bias else None
 
     def output_shape(self, input_shape):
@@ -305,7 +301,7 @@ class Dense(Layer):
         return (self.out_features,)
 
     def flops(self, input_shape):
-        return (2 * self.in_features - (0 if self.bias else 1)) * self.out_features
+        return (2 * self.in_features - (not self.bias)) * self.out_features
 
     def __repr__(self):
         no_bias = "" if self.bias else ", bias=False"
@@ -369,17 +365,15 @@ class Dropout(Layer):
     rungs = {"vectorised": (pointwise.dropout, pointwise.dropout_backward)}
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None):
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: expected a probability 0 <= p < 1, got {p!r}.")
-        self.p = float(p)
-        self.rng = check_rng(rng, "Dropout")
+        self.p = doors.check_probability(p, "Dropout")
+        self.rng = doors.check_rng(rng, "Dropout")
 
     def options(self):
         return {"p": self.p, "rng": self.rng}
 
     def predict(self, x):
         with self.named_in_errors():
-            return as_floats(x)[0]
+            return doors.as_floats(x)[0]
 
     def __repr__(self):
         return f"Dropout(p={self.p:g})"
@@ -402,10 +396,7 @@ class BatchNorm2D(Layer):
     def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5,
                  group_size: int | None = None, *, dtype=np.float32):
         self.channels = as_integer(channels, "channels", "BatchNorm2D")
-        if not (0 <= momentum <= 1 and eps >= 0):
-            raise ValueError("BatchNorm2D: expected 0 <= momentum <= 1 and eps >= 0, "
-                             f"got momentum {momentum} and eps {eps}.")
-        self.momentum, self.eps = float(momentum), float(eps)
+        self.momentum, self.eps = doors.check_batch_norm(momentum, eps)
         self.group_size = (None if group_size is None
                            else as_integer(group_size, "group_size", "BatchNorm2D"))
         self.weight = Parameter(np.ones(channels, dtype))
@@ -439,7 +430,7 @@ class BatchNorm2D(Layer):
 
     def output_shape(self, input_shape):
         with self.named_in_errors():
-            check_example(input_shape, channels=self.channels)
+            doors.check_example(input_shape, channels=self.channels)
         return tuple(input_shape)
 
     def flops(self, input_shape):

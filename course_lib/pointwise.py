@@ -12,7 +12,7 @@ import numpy as np
 
 from course_lib import formula
 from course_lib.doors import (
-    as_floats, check_channels, check_dense, check_gradient, check_scores,
+    as_floats, check_channels, check_dense, check_gradient, check_probability, check_scores,
 )
 from course_lib.shapes import ShapeError, as_integer
 
@@ -155,9 +155,8 @@ def dropout(x, p: float, rng: np.random.Generator):
     The mask is drawn in float64 in the order of x's axes, so that it depends only on `rng`.
     """
     (x,) = as_floats(x, who="dropout")
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout: expected a probability 0 <= p < 1, got {p!r}.")
-    keep = ((rng.random(x.shape) >= p) / (1 - float(p))).astype(x.dtype)
+    p = check_probability(p, "dropout")
+    keep = ((rng.random(x.shape) >= p) / (1 - p)).astype(x.dtype)
     return x * keep, keep
 
 

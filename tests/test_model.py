@@ -300,7 +300,7 @@ def test_astype_turns_everything(dtype, rng):
 
 
 def test_astype_refuses_whole_numbers():
-    with pytest.raises(ValueError, match="expected a float type such as np.float32, got.*int"):
+    with pytest.raises(ValueError, match="Sequential: expected floats, such as float32, got int"):
         normalised().astype(int)
 
 
