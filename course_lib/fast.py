@@ -106,50 +106,42 @@ def rows_together(columns, KH: int, step: int, count: int):
 
 
 # The same for wide layers, band by band: a second screen
-def conv_pool_bands(x, weight):
+def conv_pool_bands(x, weight, pool_band=None):
     """Stride 1, no padding, then 2x2 max pooling: two output rows at a time, which stay in cache.
 
     band (2, W, KH, C, N) holds for each column the KH rows that a window needs; KW neighbouring
     columns are one block, so each pixel is one product (F, KW*KH*C) @ (KW*KH*C, N). The rows of y
     are pooled as soon as they are there: y is never stored whole.
 
-    Shapes  x (H, C, W, N), weight (F, C, KH, KW) -> pooled (OH//2, F, OW//2, N), and which of
-            each window's pixels 1, 2, 3 beat those before it (OH//2, 3, OW//2, F, N)
+    Shapes  x (H, C, W, N), weight (F, C, KH, KW) -> pooled (OH//2, F, OW//2, N), and what
+            pool_band notes of each window for the way back
     """
-    (H, C, W, N), (F, _, KH, KW) = x.shape, weight.shape
+    (H, C, W, N), (F, _, KH, KW), pool_band = x.shape, weight.shape, pool_band or max_of_band
     rows, width = (H - KH + 1) // 2, (W - KW + 1) // 2
     matrix = weight.transpose(0, 3, 2, 1).reshape(F, -1)  # (F, KW*KH*C)
-    pooled, won = np.empty((rows, F, width, N), x.dtype), np.empty((rows, 3, width, F, N), bool)
+    pooled, notes = np.empty((rows, F, width, N), x.dtype), []
     band = np.empty((2, W, KH, C, N), x.dtype)
     windows = columns_together(band, KW, 2 * width)
     for h in range(rows):
         for u in range(KH):
             band[:, :, u] = x[2 * h + u : 2 * h + u + 2].transpose(0, 2, 1, 3)
         y = np.matmul(matrix, windows)  # (2, 2*width, F, N)
-        best = y[0, 0::2]
-        for k, other in enumerate((y[0, 1::2], y[1, 0::2], y[1, 1::2])):
-            np.greater(other, best, out=won[h, k])
-            best = np.maximum(best, other)
-        pooled[h] = best.transpose(1, 0, 2)
-    return pooled, won
+        notes.append(pool_band(y, pooled[h]))
+    return pooled, notes
 
 
-def conv_pool_bands_backward(dy, x, won, weight, need_dx: bool = True):
+def conv_pool_bands_backward(dy, x, notes, weight, need_dx: bool = True, unpool_band=None):
     """Band by band: unpool, dweight, and dx gathered over columns and scattered over rows."""
     (H, C, W, N), (F, _, KH, KW), (rows, _, width, _) = x.shape, weight.shape, dy.shape
-    OW = 2 * width
+    OW, unpool_band = 2 * width, unpool_band or max_of_band_backward
     split = next(k for k in (4, 3, 2, 1) if OW % k == 0)  # pixels a product of dweight sums over
     turned = weight[:, :, :, ::-1].transpose(2, 1, 3, 0).reshape(KH * C, -1)  # (KH*C, KW*F)
     dweight = np.zeros((KW, KH * C, F), dy.dtype)
     dx = np.zeros(x.shape, dy.dtype) if need_dx else None
     dband = np.zeros((2, OW + 2 * (KW - 1), F, N), dy.dtype)  # zeros left and right
     inner, spread = dband[:, KW - 1 : KW - 1 + OW], columns_together(dband, KW, OW + KW - 1)
-    places = inner[0, 0::2], inner[0, 1::2], inner[1, 0::2], inner[1, 1::2]
     for h in range(rows):
-        rest = dy[h].transpose(1, 0, 2).copy()  # (width, F, N)
-        for k in (3, 2, 1):
-            rest -= np.multiply(rest, won[h, k - 1], out=places[k])
-        places[0][...] = rest
+        unpool_band(dy[h], notes[h], inner)
         seen = pixels_together(x[2 * h :], KH, KW, OW, split)
         turned_dy = inner.transpose(0, 1, 3, 2).reshape(2, 1, OW // split, split * N, F)
         dweight += np.matmul(seen, turned_dy).sum(axis=(0, 2))
@@ -158,6 +150,19 @@ def conv_pool_bands_backward(dy, x, won, weight, need_dx: bool = True):
             for u in range(KH):
                 dx[2 * h + u : 2 * h + u + 2, :, : OW + KW - 1] += t[:, :, u].transpose(0, 2, 1, 3)
     return dx, dweight.reshape(KW, KH, C, F).transpose(3, 2, 1, 0)
+
+
+def max_of_band(y, pooled):
+    """y (2, 2*width, F, N) -> pooled (F, width, N), and which pixels beat those before them."""
+    best, won = largest([y[0, 0::2], y[0, 1::2], y[1, 0::2], y[1, 1::2]])
+    pooled[...] = best.transpose(1, 0, 2)
+    return won
+
+
+def max_of_band_backward(dy, won, dband) -> None:
+    """dy (F, width, N) into the winning pixels of dband (2, 2*width, F, N)."""
+    places = [dband[0, 0::2], dband[0, 1::2], dband[1, 0::2], dband[1, 1::2]]
+    hand_back(dy.transpose(1, 0, 2).copy(), won, places, overlap=False)
 
 
 def columns_together(band, KW: int, count: int):
@@ -221,6 +226,7 @@ class ConvolvePool(Stage):
     """Conv2D without its bias and the 2x2 max pool behind it, in bands; for wide layers."""
 
     learns = True
+    pool_band = unpool_band = None  # those of NumPy
 
     @staticmethod
     def takes(conv: Stage, pool: Stage) -> bool:
@@ -236,13 +242,14 @@ class ConvolvePool(Stage):
         H, _, W, _ = x.shape
         where = windows_of(self.layer, H, W)
         padded = pad(x, where.padding)
-        y, won = conv_pool_bands(padded, self.layer.weight.data)
-        return y, (padded, won, (H, W), where)
+        y, notes = conv_pool_bands(padded, self.layer.weight.data, self.pool_band)
+        return y, (padded, notes, (H, W), where)
 
     def backward(self, dy, cache, need_dx):
-        padded, won, size, where = cache
+        padded, notes, size, where = cache
         weight = self.layer.weight
-        dx, dweight = conv_pool_bands_backward(dy, padded, won, weight.data, need_dx)
+        dx, dweight = conv_pool_bands_backward(
+            dy, padded, notes, weight.data, need_dx, self.unpool_band)
         weight.give(dweight)
         return crop(dx, where.padding, size) if need_dx else None
 
@@ -705,7 +712,7 @@ def along_rows(x, where: Windows) -> list:
 
 
 def largest(candidates: list):
-    """The largest of each place, and for every candidate but the first: did it beat those before?"""
+    """The largest at each place; for every candidate but the first: did it beat those before?"""
     y, *others = candidates
     won = []
     for other in others:

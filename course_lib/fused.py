@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from course_lib.fast import AddBias, MaxPool, ReLU, Stage
+from course_lib.fast import AddBias, ConvolvePool, MaxPool, ReLU, Stage
 
 try:
     import numba
@@ -113,6 +113,51 @@ def bias_relu_backward(dy, positive, alpha, dbias):
             dbias[c] = total
 
 
+@compiled
+def pool_bias_relu_band(y, bias, alpha, pooled, code):
+    """pool_bias_relu for a band y (2, 2*width, F, N) -> pooled (F, width, N), code (width, F, N)."""
+    F, width, N = pooled.shape
+    for w in range(width):
+        for f in range(F):
+            b, out, which = bias[f], pooled[f, w], code[w, f]
+            first, second = y[0, 2 * w, f], y[0, 2 * w + 1, f]
+            third, fourth = y[1, 2 * w, f], y[1, 2 * w + 1, f]
+            for n in range(N):
+                best, k = first[n], 0
+                k = 1 if second[n] > best else k
+                best = second[n] if second[n] > best else best
+                k = 2 if third[n] > best else k
+                best = third[n] if third[n] > best else best
+                k = 3 if fourth[n] > best else k
+                best = (fourth[n] if fourth[n] > best else best) + b
+                out[n] = best if best > 0 else alpha * best
+                which[n] = k if best > 0 else k + 4
+
+
+@compiled
+def pool_bias_relu_band_backward(dy, code, alpha, dband, dbias):
+    """dy (F, width, N), used up, into dband (2, 2*width, F, N); adds to dbias."""
+    F, width, N = dy.shape
+    for w in range(width):
+        for f in range(F):
+            d, which, total = dy[f, w], code[w, f], dbias[f]
+            first, second = dband[0, 2 * w, f], dband[0, 2 * w + 1, f]
+            third, fourth = dband[1, 2 * w, f], dband[1, 2 * w + 1, f]
+            for n in range(N):
+                d[n] = d[n] if which[n] < 4 else alpha * d[n]
+            for n in range(N):
+                total += d[n]
+            for n in range(N):
+                first[n] = d[n] if which[n] & 3 == 0 else 0
+            for n in range(N):
+                second[n] = d[n] if which[n] & 3 == 1 else 0
+            for n in range(N):
+                third[n] = d[n] if which[n] & 3 == 2 else 0
+            for n in range(N):
+                fourth[n] = d[n] if which[n] & 3 == 3 else 0
+            dbias[f] = total
+
+
 # Stages made of these kernels, in place of those of fast.py
 class PoolBiasReLU(Stage):
     """2x2 max pooling, and what stands behind it of bias and ReLU (no ReLU is slope 1)."""
@@ -138,6 +183,33 @@ class PoolBiasReLU(Stage):
         pool_bias_relu_backward(dy, code, dy.dtype.type(self.alpha), dx, dbias)
         if self.learns:
             self.bias.give(dbias)
+        return dx
+
+
+class ConvolvePoolBiasReLU(ConvolvePool):
+    """The bands of a wide convolution, with pooling, bias and ReLU in one pass over each."""
+
+    def __init__(self, bands, bias=None, relu=None):
+        super().__init__(bands.layer)
+        self.bias = bias and bias.layer.bias
+        self.alpha = relu.alpha if relu else 1.0
+        self.dbias = None
+
+    def pool_band(self, y, pooled):
+        F, width, N = pooled.shape
+        code = np.empty((width, F, N), np.uint8)
+        pool_bias_relu_band(y, numbers(self.bias, F, y.dtype), y.dtype.type(self.alpha), pooled,
+                            code)
+        return code
+
+    def unpool_band(self, dy, code, dband):
+        pool_bias_relu_band_backward(dy, code, dy.dtype.type(self.alpha), dband, self.dbias)
+
+    def backward(self, dy, cache, need_dx):
+        self.dbias = np.zeros(dy.shape[1], dy.dtype)
+        dx = super().backward(dy, cache, need_dx)
+        if self.bias is not None:
+            self.bias.give(self.dbias)
         return dx
 
 
@@ -171,6 +243,9 @@ def fuse(stages: list[Stage]) -> list[Stage]:
         chain = following(stages, k + 1)
         if is_plain_pool(stages[k]):
             result.append(PoolBiasReLU(stages[k], **chain))
+            k += 1 + len(chain)
+        elif isinstance(stages[k], ConvolvePool):
+            result.append(ConvolvePoolBiasReLU(stages[k], **chain))
             k += 1 + len(chain)
         elif isinstance(stages[k], AddBias) and list(chain) == ["relu"]:
             result.append(BiasReLU(stages[k], **chain))

@@ -77,6 +77,7 @@ def restart_dropout(model, step):
 def train_both(build, images, labels, loss, steps, micro, monkeypatch, heavy=None, fused=False):
     """Two equal networks, one by the layers and one by the fast layout; return both and losses."""
     monkeypatch.setattr(fast, "MICRO", micro)
+    monkeypatch.setattr(fast, "WIDE", 6)
     if heavy is not None:
         monkeypatch.setattr(fast, "HEAVY", heavy)
     slow, quick = build(), build()
@@ -165,9 +166,9 @@ def test_the_bands_are_the_convolution_and_the_pool_ties_included():
         dy = rng.normal(size=expected.shape)
         dx, dweight, _ = conv2d_backward(max_pool2d_backward(dy, pool_cache), cache)
         columns = fast.to_columns(x)
-        pooled, won = fast.conv_pool_bands(columns, weight)
+        pooled, notes = fast.conv_pool_bands(columns, weight)
         dx_fast, dweight_fast = fast.conv_pool_bands_backward(
-            fast.to_columns(dy), columns, won, weight)
+            fast.to_columns(dy), columns, notes, weight)
         np.testing.assert_array_equal(fast.to_images(pooled), expected)
         np.testing.assert_allclose(fast.to_images(dx_fast), dx, atol=1e-11)
         np.testing.assert_allclose(dweight_fast, dweight, atol=1e-11)
