@@ -557,8 +557,8 @@ class Trainer:
     def __call__(self, images, labels):
         images, labels = np.asarray(images), np.asarray(labels)
         shape = images.shape[1:]
-        if shape not in self.known:
-            if not fits(self.model, images.shape):
+        if shape not in self.known or not len(images):
+            if not fits(self.model, images):
                 return self.as_the_layers_do(images, labels)
             self.known.add(shape)
         N, size = len(images), micro_of(self.stages, len(images))
@@ -607,7 +607,7 @@ class Trainer:
         return dy
 
     def as_the_layers_do(self, images, labels):
-        """For images whose shape the layers' sizes do not explain: they say why, or work."""
+        """For images that do not fit: the layers say why, or have a way."""
         logits = self.model.forward(images)
         value, dlogits = self.loss(logits, labels)
         self.model.backward(dlogits, need_dx=False)
@@ -617,7 +617,7 @@ class Trainer:
 def predict(model, images, batch_size: int = MICRO, fused: bool | None = None):
     """model.predict in the fast layout: logits (N, K), nothing remembered."""
     images, batch_size = np.asarray(images), as_integer(batch_size, "batch_size", "fast.predict")
-    if len(images) == 0 or not fits(model, images.shape):
+    if not fits(model, images):
         return model.predict(images, batch_size)
     stages, logits = stages_of(model, fused), []
     dtype = dtype_of(model.parameters().values(), images)
@@ -656,13 +656,13 @@ def micro_of(stages: list[Stage], N: int) -> int:
     return min(N, group * max(1, MICRO // group))
 
 
-def fits(model, shape) -> bool:
-    """Do the layers' own sizes explain images of this shape?"""
+def fits(model, images) -> bool:
+    """Are there images, of numbers, whose shape the layers' own sizes explain?"""
     try:
-        model.shapes(shape[1:])
+        model.shapes(images.shape[1:])
     except ValueError:
         return False
-    return len(shape) > 1
+    return len(images) > 0 and images.dtype.kind in "fiub"
 
 
 def dtype_of(parameters, images):

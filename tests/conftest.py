@@ -1,6 +1,6 @@
 """Shared fixtures: a seeded generator, and `need(...)` for what a machine may lack.
 
-COURSE_REQUIRE=torch,mnist,browser names what must be there: those tests then fail, not skip.
+COURSE_REQUIRE=torch,mnist,browser,numba names what must be there: those tests then fail, not skip.
 """
 
 import importlib
@@ -42,7 +42,11 @@ def find_browser():
     raise LookupError("no chromium on PATH: apt-get install chromium")
 
 
-FINDERS = {"torch": find_torch, "mnist": find_mnist, "browser": find_browser}
+def find_numba():
+    return importlib.import_module("numba")
+
+
+FINDERS = {"numba": find_numba, "torch": find_torch, "mnist": find_mnist, "browser": find_browser}
 FOUND = {}
 
 

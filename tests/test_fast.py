@@ -1,13 +1,19 @@
 """The fast layout: the same numbers as the layers and as PyTorch, whatever the network."""
 
+import subprocess
+import sys
+import tracemalloc
+
 import numpy as np
 import pytest
+from conftest import need
 
-from course_lib import fast, losses, optim
+from course_lib import fast, fused, losses, optim
 from course_lib.conv import conv2d, conv2d_backward
+from course_lib.data import load_small_digits
 from course_lib.layers import (
-    AvgPool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, LeakyReLU, MaxPool2D,
-    ReLU, Sigmoid, Softmax, Tanh,
+    AvgPool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU,
+    MaxPool2D, ReLU, Sigmoid, Softmax, Tanh,
 )
 from course_lib.model import Sequential
 from course_lib.pool import max_pool2d, max_pool2d_backward
@@ -106,7 +112,7 @@ def distance(a, b):
 @pytest.mark.parametrize("seed", range(300))
 def test_random_networks_train_as_the_layers_do(seed, fused, monkeypatch):
     if fused:
-        pytest.importorskip("numba")
+        need("numba")
     rng = np.random.default_rng([seed, 1])
     shape = random_network(seed, np.float64).input_shape
     N = int(rng.integers(1, 9))
@@ -172,3 +178,290 @@ def test_the_bands_are_the_convolution_and_the_pool_ties_included():
         np.testing.assert_array_equal(fast.to_images(pooled), expected)
         np.testing.assert_allclose(fast.to_images(dx_fast), dx, atol=1e-11)
         np.testing.assert_allclose(dweight_fast, dweight, atol=1e-11)
+
+
+# Three networks, as in the benchmark: S4's, a wide one, S1's; and one with everything else
+def net_a(dtype):
+    rng = {"rng": np.random.default_rng(0), "dtype": dtype}
+    return Sequential([Conv2D(1, 8, 3, padding=1, **rng), ReLU(), MaxPool2D(2),
+                       Conv2D(8, 16, 3, padding=1, **rng), ReLU(), MaxPool2D(2), Flatten(),
+                       Dense(784, 10, **rng), Softmax()], (1, 28, 28))
+
+
+def net_b(dtype):
+    rng = {"rng": np.random.default_rng(0), "dtype": dtype}
+    return Sequential([Conv2D(1, 32, 3, **rng), ReLU(), Conv2D(32, 64, 3, **rng), ReLU(),
+                       MaxPool2D(2), Flatten(), Dense(9216, 128, **rng), ReLU(),
+                       Dense(128, 10, **rng), Softmax()], (1, 28, 28))
+
+
+def net_c(dtype):
+    rng = {"rng": np.random.default_rng(0), "dtype": dtype}
+    return Sequential([Conv2D(1, 16, 3, padding=1, **rng), ReLU(), MaxPool2D(2), Flatten(),
+                       Dense(3136, 128, **rng), ReLU(), Dense(128, 10, **rng), Softmax()],
+                      (1, 28, 28))
+
+
+def net_d(dtype):
+    rng = {"rng": np.random.default_rng(0), "dtype": dtype}
+    return Sequential([Conv2D(1, 6, (3, 5), (2, 1), (1, 2), **rng), BatchNorm2D(6, dtype=dtype),
+                       LeakyReLU(0.1), MaxPool2D(3, 2, 1), Conv2D(6, 8, 1, bias=False, **rng),
+                       Tanh(), AvgPool2D(2, padding=1, count_include_pad=False), Flatten(),
+                       Dense(8 * 4 * 8, 10, **rng), Softmax()], (1, 28, 28))
+
+
+def in_torch(torch, model, dtype):
+    """The same network in PyTorch, and its parameters in our order."""
+    nn, made, found = torch.nn, [], []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind == "Conv2D":
+            (sides, _), (left, _) = layer.padding
+            made.append(nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size,
+                                  layer.stride, (sides, left), bias=layer.bias is not None))
+        elif kind == "Dense":
+            made.append(nn.Linear(layer.in_features, layer.out_features))
+        elif kind == "BatchNorm2D":
+            made.append(nn.BatchNorm2d(layer.channels, layer.eps, layer.momentum))
+        elif kind == "MaxPool2D":
+            made.append(nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding[0][0]))
+        elif kind == "AvgPool2D":
+            made.append(nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding[0][0],
+                                     count_include_pad=layer.count_include_pad))
+        elif kind == "LeakyReLU":
+            made.append(nn.LeakyReLU(layer.alpha))
+        else:
+            made.append({"ReLU": nn.ReLU, "Tanh": nn.Tanh, "Flatten": nn.Flatten}[kind]())
+        for name, parameter in layer.parameters().items():
+            theirs = getattr(made[-1], name)
+            data = parameter.data.T if kind == "Dense" else parameter.data
+            theirs.data = torch.tensor(np.ascontiguousarray(data), dtype=dtype)
+            found.append(theirs)
+    return nn.Sequential(*made).to(dtype), found
+
+
+@pytest.mark.parametrize("with_fused", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("build", [net_a, net_b, net_c, net_d])
+def test_five_steps_equal_pytorch_and_the_layers(build, precision, with_fused):
+    torch = need("torch")
+    if with_fused:
+        need("numba")
+    tolerance = {"float32": 1e-5, "float64": 1e-10}[precision]
+    digits = load_small_digits(28)  # in noise, rounding decides which of two near maxima wins
+    quick, slow = build(precision), build(precision)
+    twin, theirs = in_torch(torch, quick, getattr(torch, precision))
+    trainer = fast.Trainer(quick, losses.softmax_cross_entropy, with_fused)
+    steps = [optim.SGD(model.parameters(), lr=0.02, momentum=0.5) for model in (quick, slow)]
+    descent = torch.optim.SGD(twin.parameters(), lr=0.02, momentum=0.5)
+    for k in range(5):
+        images = digits.train_images[44 * k : 44 * k + 44].astype(precision)
+        labels = digits.train_labels[44 * k : 44 * k + 44]
+        for step in [*steps, descent]:
+            step.zero_grad()
+        ours, _ = trainer(images, labels)
+        reference, dlogits = losses.softmax_cross_entropy(slow.forward(images), labels)
+        slow.backward(dlogits, need_dx=False)
+        expected = torch.nn.functional.cross_entropy(
+            twin(torch.tensor(images)), torch.tensor(labels))
+        expected.backward()
+        for step in [*steps, descent]:
+            step.step()
+        assert ours == pytest.approx(expected.item(), rel=tolerance)
+        assert ours == pytest.approx(reference, rel=tolerance)
+    for (name, parameter), other, layer in zip(
+            quick.parameters().items(), theirs, slow.parameters().values(), strict=True):
+        other = other.detach().numpy()
+        other = other.T if other.shape != parameter.data.shape or other.ndim == 2 else other
+        assert distance(other, parameter.data) <= tolerance, name
+        assert distance(layer.data, parameter.data) <= tolerance, name
+    for name, buffer in quick.buffers().items():
+        assert distance(slow.buffers()[name], buffer) <= tolerance
+
+
+# What it does not take
+class Doubled(Layer):
+    """A layer of one's own, with a parameter: y = 2 x + shift."""
+
+    def __init__(self, dtype=np.float64):
+        from course_lib.layers import Parameter
+
+        self.weight = Parameter(np.ones(1, dtype))
+
+    def forward(self, x):
+        self.memory = "used"
+        return 2 * x + self.weight.data
+
+    predict = forward
+
+    def backward(self, dy, need_dx=True):
+        self.weight.grad += dy.sum()
+        return 2 * dy
+
+
+class Upside(MaxPool2D):
+    """A pool that somebody changed: it keeps the smallest value."""
+
+    def compute(self, x):
+        y, cache = super().compute(-x)
+        return -y, cache
+
+
+def mixed():
+    rng = {"rng": np.random.default_rng(0), "dtype": np.float64}
+    shaky = ReLU()
+    plain = shaky.forward
+    shaky.forward = lambda x: plain(x) + 1  # changed on this one object
+    return Sequential([Conv2D(2, 3, 3, **rng), Doubled(), Upside(2), shaky, Flatten(),
+                       Dense(3 * 3 * 2, 4, **rng)], (2, 8, 6))
+
+
+@pytest.mark.parametrize("N", [1, 5])
+def test_layers_of_ones_own_compute_themselves(N, monkeypatch):
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(N, 2, 8, 6)), rng.integers(0, 4, N)
+    slow, quick, found = train_both(mixed, images, labels, losses.softmax_cross_entropy, 3, 2,
+                                    monkeypatch)
+    for value, value_fast, logits, logits_fast in found:
+        assert value == pytest.approx(value_fast, rel=1e-12)
+    for name, array in slow.state().items():
+        np.testing.assert_allclose(quick.state()[name], array, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(fast.predict(quick, images), slow.predict(images), atol=1e-12)
+
+
+def test_a_loss_of_ones_own_sees_the_whole_batch(monkeypatch):
+    seen = []
+
+    def spread(logits, labels):  # not a mean over examples: parts of it do not add up
+        seen.append(len(logits))
+        centred = logits - logits.mean(axis=0)
+        return float((centred**2).sum()), 2 * centred
+
+    images, labels = np.random.default_rng(0).normal(size=(9, 1, 28, 28)), np.zeros(9, int)
+    slow, quick, found = train_both(lambda: net_a(np.float64), images, labels, spread, 2, 2,
+                                    monkeypatch)
+    assert set(seen) == {9}
+    for name, array in slow.state().items():
+        np.testing.assert_allclose(quick.state()[name], array, rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_are_added_and_inputs_left_alone():
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((40, 1, 28, 28)), rng.integers(0, 10, 40)
+    kept = images.copy(), labels.copy()
+    for build in (net_a, net_b, net_c):
+        model = build(np.float64)
+        trainer = fast.Trainer(model, losses.softmax_cross_entropy)
+        trainer(images, labels)
+        once = {name: p.grad.copy() for name, p in model.parameters().items()}
+        trainer(images, labels)
+        for name, parameter in model.parameters().items():
+            np.testing.assert_allclose(parameter.grad, 2 * once[name], rtol=1e-9, atol=1e-14)
+    assert np.array_equal(images, kept[0]) and np.array_equal(labels, kept[1])
+
+
+def test_two_layers_may_share_a_parameter():
+    rng = np.random.default_rng(0)
+
+    def build():
+        layers = [Dense(6, 6, rng=np.random.default_rng(k), dtype=np.float64) for k in (1, 2)]
+        layers[1].weight = layers[0].weight
+        return Sequential([layers[0], Tanh(), layers[1]], (6,))
+
+    x, labels, gradients = rng.normal(size=(5, 6)), rng.integers(0, 6, 5), []
+    slow, quick = build(), build()
+    logits = slow.forward(x)
+    slow.backward(losses.softmax_cross_entropy(logits, labels)[1], need_dx=False)
+    fast.Trainer(quick, losses.softmax_cross_entropy)(x, labels)
+    for ours, theirs in zip(quick.parameters().values(), slow.parameters().values()):
+        np.testing.assert_allclose(ours.grad, theirs.grad, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_types_are_those_of_the_layers(dtype):
+    images = np.random.default_rng(0).integers(0, 3, (5, 1, 28, 28)).astype(dtype)
+    for precision in (np.float32, np.float64):
+        model = net_a(precision)
+        expected = model.forward(images)
+        _, logits = fast.Trainer(model, losses.softmax_cross_entropy)(images, [1, 2, 3, 4, 5])
+        assert logits.dtype == expected.dtype == fast.predict(model, images).dtype
+        assert all(p.grad.dtype == precision for p in model.parameters().values())
+        np.testing.assert_allclose(logits, expected, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("images, labels", [
+    (np.zeros((28, 28)), [0]), (np.zeros((2, 3, 28, 28)), [0, 1]), (np.zeros((2, 1, 4, 4)), [0, 1]),
+    (np.zeros((2, 1, 28, 28)), [0, 10]), (np.zeros((2, 1, 28, 28)), [0]),
+    (np.zeros((0, 1, 28, 28)), []), (np.zeros((2, 1, 28, 28), complex), [0, 1]),
+])
+def test_what_cannot_work_is_refused_in_the_layers_words(images, labels):
+    model = net_a(np.float32)
+    with pytest.raises(ValueError) as expected:
+        logits = model.forward(images)
+        losses.softmax_cross_entropy(logits, labels)
+    with pytest.raises(ValueError) as ours:
+        fast.Trainer(model, losses.softmax_cross_entropy)(images, labels)
+    assert str(ours.value) == str(expected.value)
+
+
+def test_a_batch_norm_with_one_value_a_channel_is_refused_by_name():
+    model = Sequential([Conv2D(1, 2, 3), BatchNorm2D(2), Flatten(), Dense(2, 3)], (1, 3, 3))
+    with pytest.raises(ValueError, match="^BatchNorm2D.2.: expected at least two values"):
+        fast.Trainer(model, losses.softmax_cross_entropy)(np.zeros((1, 1, 3, 3)), [0])
+
+
+def test_the_memory_of_a_step():
+    """Floors of what was promised, beyond data, parameters and gradients, batch 128."""
+    rng = np.random.default_rng(0)
+    images = rng.random((128, 1, 28, 28), dtype=np.float32)
+    labels = rng.integers(0, 10, 128)
+    for build, limit in ((net_a, 10), (net_c, 24), (net_b, 64)):
+        model = build(np.float32)
+        trainer = fast.Trainer(model, losses.softmax_cross_entropy)
+        trainer(images, labels)
+        tracemalloc.start()
+        trainer(images, labels)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        assert peak <= limit, f"{build.__name__}: {peak:.1f} MiB"
+
+
+def test_without_numba_nothing_is_missing(monkeypatch):
+    monkeypatch.setattr(fused, "numba", None)
+    assert not fused.available()
+    assert not any(type(s).__module__ == "course_lib.fused" for s in fast.stages_of(net_a("f4")))
+    code = ("import sys; sys.modules['numba'] = None; import numpy as np\n"
+            "from course_lib import fast, fused; from course_lib.layers import *\n"
+            "from course_lib.model import Sequential\n"
+            "m = Sequential([Conv2D(1, 2, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(8, 2)])\n"
+            "print(fused.available(), fast.predict(m, np.zeros((3, 1, 6, 6))).shape)")
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True,
+                            text=True, check=True)
+    assert result.stdout == "False (3, 2)\n" and result.stderr == ""
+
+
+def test_numba_is_used_where_it_is_and_can_be_forbidden(monkeypatch):
+    need("numba")
+    monkeypatch.delenv("COURSE_FUSED", raising=False)
+    names = [type(s).__name__ for s in fast.stages_of(net_b("f4"))]
+    assert names == ["Convolve", "BiasReLU", "ConvolvePoolBiasReLU", "Flatten", "Dense", "BiasReLU",
+                     "Dense", "AddBias"]
+    monkeypatch.setenv("COURSE_FUSED", "0")
+    names = [type(s).__name__ for s in fast.stages_of(net_a("f4"))]
+    assert names == ["Convolve", "MaxPool", "AddBias", "ReLU", "Convolve", "MaxPool", "AddBias",
+                     "ReLU", "Flatten", "Dense", "AddBias"]
+
+
+def test_what_commutes_with_a_maximum_and_what_does_not():
+    def names(*layers):
+        return [type(s).__name__ for s in fast.stages_of(Sequential(list(layers)), fused=False)]
+
+    pool = MaxPool2D(3, 1)
+    assert names(Conv2D(1, 2, 3), LeakyReLU(0.1), pool) == ["Convolve", "MaxPool", "AddBias", "ReLU"]
+    assert names(Conv2D(1, 2, 3), LeakyReLU(-0.1), pool) == [
+        "Convolve", "AddBias", "ReLU", "MaxPool"]
+    assert names(Conv2D(1, 2, 3), Tanh(), pool) == ["Convolve", "AddBias", "Tanh", "MaxPool"]
+    assert names(Conv2D(1, 2, 3), BatchNorm2D(2), ReLU(), pool) == [
+        "Convolve", "AddBias", "BatchNorm", "MaxPool", "ReLU"]
+    assert names(Conv2D(1, 2, 3), Dropout(0.5), pool) == ["Convolve", "AddBias", "Dropout", "MaxPool"]
+    assert names(Conv2D(1, 2, 3), AvgPool2D(2)) == ["Convolve", "AddBias", "AvgPool"]

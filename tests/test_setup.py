@@ -681,6 +681,20 @@ def test_doctor_looks_for_both_widget_front_ends(monkeypatch, folder):
     assert marks(doctor.check_widgets(folder)) == ["ok", "ok"]
 
 
+def test_doctor_says_whether_numba_is_used(monkeypatch, folder):
+    monkeypatch.delenv("COURSE_FUSED", raising=False)
+    site = make_ready(monkeypatch, folder)
+    install_fake(site, "pillow", "10.2")
+    [without] = doctor.check_fused(folder)
+    assert without.mark == "ok" and "NumPy alone" in without.what
+    install_fake(site, "numba", "0.68.1")
+    [found] = doctor.check_fused(folder)
+    assert found.mark == "ok" and "with Numba 0.68.1" in found.what
+    monkeypatch.setenv("COURSE_FUSED", "0")
+    [forbidden] = doctor.check_fused(folder)
+    assert forbidden.mark == "note" and "COURSE_FUSED=0" in forbidden.what
+
+
 def test_the_widget_front_ends_here_are_found():
     pytest.importorskip("anywidget")
     assert marks(doctor.check_widgets(FOLDER)) == ["ok", "ok"]
@@ -793,7 +807,8 @@ def constraints():
 
 def test_the_known_good_set_is_complete():
     known, extras = constraints(), PROJECT["project"]["optional-dependencies"]
-    needed = bounds(PROJECT["project"]["dependencies"] + extras["browser"] + extras["frameworks"])
+    needed = bounds(PROJECT["project"]["dependencies"] + extras["browser"] + extras["frameworks"]
+                    + extras["fused"])
     assert set(needed) <= set(known)
     for name, least in needed.items():
         assert Version(known[name]) >= Version(least), name

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,6 +105,21 @@ def check_widgets(folder: Path = FOLDER) -> Iterator[Finding]:
             yield Finding("problem", f"widgets stay blank: no {places[0]}", f"{fix} {package}")
 
 
+def check_fused(folder: Path = FOLDER) -> Iterator[Finding]:
+    """Say whether the fast engine will use Numba, which is optional."""
+    found = find_environment(folder)
+    if found is None:
+        return
+    path = sys.path if found.path is None else found.path
+    versions = [one.version for one in metadata.distributions(name="numba", path=path)]
+    if not versions:
+        yield Finding("ok", "fast engine: NumPy alone; optional, faster: pip install numba")
+    elif os.environ.get("COURSE_FUSED", "1") == "0":
+        yield Finding("note", "fast engine: NumPy alone, as COURSE_FUSED=0 says", "unset it")
+    else:
+        yield Finding("ok", f"fast engine: with Numba {versions[0]} (COURSE_FUSED=0: without)")
+
+
 def cache_folder() -> Path:
     """Return the course's folder for downloads: data.cache_folder() without its imports."""
     name, home = setup.COURSE, Path.home()
@@ -176,7 +192,7 @@ def check_threads() -> Iterator[Finding]:
 def findings(folder: Path = FOLDER) -> Iterator[Finding]:
     """Run every check, in the order in which things can go wrong."""
     if (folder / "pyproject.toml").exists():
-        for check in (check_environment, check_widgets, check_writing, check_disk):
+        for check in (check_environment, check_widgets, check_fused, check_writing, check_disk):
             yield from check(folder)
     else:
         yield Finding("note", f"{folder} is no copy of the course: train and data run, not lab")
