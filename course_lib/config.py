@@ -1,18 +1,14 @@
 """A network as a text file, and a trained network as one .npz file.
 
-Imports shapes, layers and model; no training code, no plots.
+Imports shapes, layers, model and npz; no training code, no plots.
 """
 
 from __future__ import annotations
 
 import difflib
-import lzma
 import os
 import re
-import struct
 import textwrap
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from math import isfinite, prod
 from pathlib import Path
@@ -20,6 +16,7 @@ from typing import Callable, Iterator
 
 import numpy as np
 
+from course_lib import npz
 from course_lib.layers import (
     AvgPool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, LeakyReLU,
     MaxPool2D, ReLU, Sigmoid, Softmax, Tanh,
@@ -756,16 +753,7 @@ def save(path: str | os.PathLike, model: Sequential) -> None:
     for name, array in arrays.items():
         _check_finite(array, f"save: {name}")
     contents = {"config": np.array(to_text(model)), **arrays}
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            _write_arrays(file, contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    npz.write(path, contents)
 
 
 def load(path: str | os.PathLike) -> Sequential:
@@ -774,106 +762,48 @@ def load(path: str | os.PathLike) -> Sequential:
     Nothing in the file is executed, and no size in it is believed before it has been compared
     with the network's. Raises ConfigError naming the file, or OSError where it cannot be opened.
     """
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read_model(archive, str(path))
-        except ConfigError:
-            raise
-        except _UNREADABLE as error:
-            raise ConfigError(f"{path}: not a readable weights file ({type(error).__name__}: "
-                              f"{str(error)[:200]}). Was it cut short or changed? Expected an "
-                              ".npz file that course_lib.config.save wrote.") from None
+    try:
+        with npz.reading(path, "weights file", "course_lib.config.save") as arrays:
+            model, state = _read_model(arrays, str(path))
+    except npz.NpzError as error:
+        raise ConfigError(str(error)) from None
+    for name, array in state.items():
+        _check_finite(array, f"{path}: {name}.npy")
+    model.load_state(state)
+    return model
 
 
-# What zipfile and NumPy raise on damaged files.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
-               RuntimeError, KeyError, TypeError, SyntaxError, MemoryError, struct.error)
+TEXT = "the network's text"  # where the expected shapes come from
 
 
-def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
-    """np.savez without its clock: all is dated 1980, so equal networks give equal files."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array).reshape(array.shape),
-                                          allow_pickle=False)
-
-
-def _read_model(archive: zipfile.ZipFile, path: str) -> Sequential:
-    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    if len(members) < len(archive.infolist()):
-        raise ConfigError(f"{path}: two arrays in this file have the same name.")
-    if "config" not in members:
-        raise ConfigError(f"{path}: expected a key config with the network's text, found "
-                          f"{_few(members)}. Was the file written by course_lib.config.save?")
-    model = _make(parse(_read_text(archive, members.pop("config"), path), f"{path}, its config"),
-                  init=_zeros, dtype=np.float32)
-    expected = model.state()
-    missing, extra = [sorted(set(a) - set(b)) for a, b in
-                      ((expected, members), (members, expected))]
+def _read_model(arrays: npz.Arrays, path: str):
+    """The network of the file's text, and the arrays that belong into it."""
+    if "config" not in arrays.names:
+        raise npz.NpzError(f"{path}: expected a key config with the network's text, found "
+                           f"{_few(arrays.names)}. Was the file written by "
+                           "course_lib.config.save?")
+    text = arrays.text("config", MAX_CHARACTERS)
+    try:
+        model = _make(parse(text, f"{path}, its config"), init=_zeros, dtype=np.float32)
+    except ConfigError as error:  # in its own words, not as a damaged file
+        raise npz.NpzError(str(error)) from None
+    expected, names = model.state(), set(arrays.names) - {"config"}
+    missing, extra = sorted(set(expected) - names), sorted(names - set(expected))
     if missing or extra:
-        raise ConfigError(f"{path}: the arrays are not those of its network: missing "
-                          f"{_few(missing)}; not expected {_few(extra)}.")
-    dtypes = set()
-    for name, array in expected.items():
-        dtype = _check_member(archive, members[name], array.shape, path)
-        dtypes.add(dtype.newbyteorder("="))
+        raise npz.NpzError(f"{path}: the arrays are not those of its network: missing "
+                           f"{_few(missing)}; not expected {_few(extra)}.")
+    shapes = {name: array.shape for name, array in expected.items()}
+    dtypes = {arrays.dtype(name, shape, TEXT) for name, shape in shapes.items()}
     if len(dtypes) > 1:
-        raise ConfigError(f"{path}: expected one dtype, found {_few(map(str, dtypes))}.")
+        raise npz.NpzError(f"{path}: expected one dtype, found {_few(map(str, dtypes))}.")
     if dtypes:
         model.astype(dtypes.pop())
-    model.load_state({name: _read_array(archive, members[name], path) for name in expected})
-    return model
+    return model, {name: arrays.array(name, shape, TEXT) for name, shape in shapes.items()}
 
 
 def _zeros(shape, rng, dtype):
     """Weights that cost no memory until they are filled."""
     return np.zeros(shape, dtype)
-
-
-def _header(member, info, path: str):
-    """(shape, column order, dtype) that a member declares; refuses what is not a plain array."""
-    version = np.lib.format.read_magic(member)
-    if version != (1, 0):
-        raise ConfigError(f"{path}: {info.filename}: .npy version {version} is not known here.")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
-    if dtype.hasobject:
-        raise ConfigError(f"{path}: {info.filename} holds pickled Python objects, which could run "
-                          "code when read: refused. Expected plain arrays of numbers.")
-    declared = member.tell() + prod(shape) * dtype.itemsize
-    if info.file_size != declared:
-        raise ConfigError(f"{path}: {info.filename}: shape {shape} of {dtype} needs {declared:,} "
-                          f"bytes, but the file says {info.file_size:,}.")
-    return shape, fortran_order, dtype
-
-
-def _read_text(archive, info, path: str) -> str:
-    with archive.open(info) as member:
-        shape, _, dtype = _header(member, info, path)
-        if shape != () or dtype.kind != "U" or info.file_size > 4 * MAX_CHARACTERS + 1000:
-            raise ConfigError(f"{path}: config: expected a text of at most {MAX_CHARACTERS:,} "
-                              f"characters, found shape {shape} of {dtype}.")
-        return str(np.frombuffer(member.read(), dtype)[0]) if dtype.itemsize else ""
-
-
-def _check_member(archive, info, expected, path: str) -> np.dtype:
-    with archive.open(info) as member:
-        shape, _, dtype = _header(member, info, path)
-    if shape != expected:
-        raise ConfigError(f"{path}: {info.filename}: expected shape {expected} from the "
-                          f"network's text, found {shape}.")
-    if dtype.kind != "f" or dtype.itemsize not in (4, 8):
-        raise ConfigError(f"{path}: {info.filename}: expected float32 or float64, found {dtype}.")
-    return dtype
-
-
-def _read_array(archive, info, path: str) -> np.ndarray:
-    with archive.open(info) as member:
-        shape, fortran_order, dtype = _header(member, info, path)
-        array = np.frombuffer(member.read(), dtype).reshape(shape, order="FC"[not fortran_order])
-    _check_finite(array, f"{path}: {info.filename}")
-    return array
 
 
 def _check_finite(array: np.ndarray, who: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from typing import Callable, Iterator, NamedTuple
@@ -16,8 +16,13 @@ from typing import Callable, Iterator, NamedTuple
 import numpy as np
 
 from course_lib import losses, optim
-from course_lib.doors import check_data, check_images, check_number
-from course_lib.layers import Dropout
+from course_lib.augment import make_augment
+from course_lib.checkpoint import Position, Saver, make_saver
+from course_lib.doors import check_data, check_number
+from course_lib.layers import ENGINES, Dropout
+from course_lib.metrics import (  # noqa: F401  (train offers them all)
+    accuracy, class_numbers, confusion_matrix, precision_recall, wilson_interval,
+)
 from course_lib.model import labels_from_logits
 from course_lib.shapes import as_integer
 
@@ -33,6 +38,7 @@ SCHEDULES = {
     "cosine": optim.cosine,
     "one_cycle": optim.one_cycle,
 }
+AT_SCALE = 2_000  # examples from which on the fast layout computes where nobody chose
 SHUFFLE, AUGMENT, SPLIT, DROPOUT = 0, 1, 2, 100  # streams of random numbers, one a purpose
 
 
@@ -74,18 +80,19 @@ class Evaluation(NamedTuple):
     logits: np.ndarray
 
 
-def iterate_batches(images, labels, batch_size: int, rng: np.random.Generator | None = None
-                    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def iterate_batches(images, labels, batch_size: int, rng: np.random.Generator | None = None,
+                    first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (images, labels) of batch_size examples; the last batch may be smaller.
 
-    With `rng` the *examples* are shuffled first; each comes exactly once.
+    With `rng` the *examples* are shuffled first; each comes exactly once. The batches before
+    number `first` are left out.
     >>> [len(y) for x, y in iterate_batches(np.zeros((7, 1, 2, 2)), np.zeros(7, int), 3)]
     [3, 3, 1]
     """
     check_data(images, labels, "iterate_batches")
     batch_size = as_integer(batch_size, "batch_size", "iterate_batches")
     order = np.arange(len(images)) if rng is None else rng.permutation(len(images))
-    for start in range(0, len(order), batch_size):
+    for start in range(first * batch_size, len(order), batch_size):
         batch = order[start : start + batch_size]
         yield images[batch], labels[batch]
 
@@ -93,7 +100,8 @@ def iterate_batches(images, labels, batch_size: int, rng: np.random.Generator | 
 def fit(model, images, labels, *, epochs: int = 1, batch_size: int = 32, optimizer="sgd",
         lr: float | None = None, schedule="constant", loss=None, validation=None, augment=None,
         seed: int = 0, engine: str | None = None, watch: Callable | None = None,
-        progress: bool = True) -> History:
+        progress: bool = True, checkpoint=None, resume: bool = False,
+        workers: int = 1) -> History:
     """Train `model` on images (N, ...) and labels (N,): shuffle, batch, step, epoch by epoch.
 
     optimizer   "sgd", "rmsprop", "adam", or an Optimizer; lr None: the optimiser's own
@@ -101,12 +109,17 @@ def fit(model, images, labels, *, epochs: int = 1, batch_size: int = 32, optimiz
     loss        None: the one that fits model.output; a name of LOSSES, or a function
                 (logits, labels) -> (loss, dlogits)
     validation  (images, labels), or the fraction of the training images to set aside
-    augment     a function (images, rng) -> images, or the pixels of a random shift
-    engine      "formula", "windows" or "vectorised": which rung computes
+    augment     a function (images, rng) -> images, or the pixels of a random_shift
+    engine      "formula", "windows", "vectorised" or "fast": what computes; None: what
+                model.use_engine chose, or else "fast" from AT_SCALE examples on
     watch       called as watch(model, history) after every epoch; True from it ends the training
     progress    a text bar on stderr
+    checkpoint  a file (or a Checkpoint) that keeps the run: weights, optimiser, history, position
+    resume      go on from that file, where there is one, to the same end as without the break
+    workers     processes that share the work of each step, in the fast layout (Linux)
     Ctrl-C ends the training and keeps model and history (history.interrupted). The same seed
     gives the same run: every random draw comes from default_rng([seed, stream, epoch, step]).
+    A lost worker is a ChildProcessError; model and its `history` are those of the last step.
     """
     batch_size = as_integer(batch_size, "batch_size", "fit")
     images, labels, held_out = split_validation(images, labels, validation, seed)
@@ -114,40 +127,59 @@ def fit(model, images, labels, *, epochs: int = 1, batch_size: int = 32, optimiz
     optimizer = make_optimizer(optimizer, model, lr)
     schedule = make_schedule(schedule, optimizer.lr, steps)
     loss, augment = find_loss(loss, model, "fit"), make_augment(augment)
+    workers = as_integer(workers, "workers", "fit")
+    if workers > 1 and engine is None:
+        engine = "fast"
+    engine = choose_engine(engine, model, len(images), "fit")
+    compute = make_compute(model, loss, engine, workers)
     dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
-    history = History()
-    with (settings_of(model, optimizer, engine), interruptible(history),
-          text_bar(steps, progress) as bar):
-        for epoch in range(epochs):
-            started, right, total = time.perf_counter(), 0, 0.0
-            shuffler = generator(seed, SHUFFLE, epoch)
-            for step, (x, y) in enumerate(iterate_batches(images, labels, batch_size, shuffler)):
-                for stream, layer in enumerate(dropouts, start=DROPOUT):
-                    layer.rng = generator(seed, stream, epoch, step)
-                x = augment(x, generator(seed, AUGMENT, epoch, step))
-                optimizer.lr = float(schedule(len(history.step_loss)))
-                optimizer.zero_grad()
-                logits = model.forward(x)
-                value, dlogits = loss(logits, y)
-                model.backward(dlogits, need_dx=False)
-                optimizer.step()
-                history.step_loss.append(float(value))
-                right += int((labels_from_logits(logits) == class_numbers(y)).sum())
-                total += float(value) * len(y)
-                bar.update()
-            result = None if held_out is None else evaluate(model, *held_out, loss=loss)
-            seconds = time.perf_counter() - started
-            record(history, total / len(images), right / len(images), optimizer.lr, seconds, result)
+    history, at = History(), Position()
+    saver = make_saver(checkpoint, resume, model, optimizer, history, at, dict(
+        epochs=epochs, batch_size=batch_size, seed=seed, engine=engine, loss=loss, augment=augment,
+        images=images, labels=labels, validation=held_out, schedule=schedule, steps=steps,
+        workers=workers))
+    with (settings_of(model, engine, optimizer), interruptible(history, saver),
+          compute if workers > 1 else nullcontext(), text_bar(steps, progress) as bar):
+        bar.update(len(history.step_loss))
+        while not at.finished:
+            started = time.perf_counter() - at.seconds
+            shuffler = generator(seed, SHUFFLE, at.epoch)
+            with saver.whole_steps():
+                for x, y in iterate_batches(images, labels, batch_size, shuffler, first=at.step):
+                    for stream, layer in enumerate(dropouts, start=DROPOUT):
+                        layer.rng = generator(seed, stream, at.epoch, at.step)
+                    if augment is not None:
+                        x = augment(x, generator(seed, AUGMENT, at.epoch, at.step))
+                    optimizer.lr = float(schedule(len(history.step_loss)))
+                    optimizer.zero_grad()
+                    value, logits = compute(x, y)
+                    optimizer.step()
+                    history.step_loss.append(float(value))
+                    right = int((labels_from_logits(logits) == class_numbers(y)).sum())
+                    at.count_step(float(value) * len(y), right, optimizer.lr,
+                                  time.perf_counter() - started)
+                    bar.update()
+                    saver.step_done()
+            result = held_out and evaluate(model, *held_out, loss=loss, engine=engine)
+            at.seconds = time.perf_counter() - started
+            record(history, at, len(images), result)
             answer = None if watch is None else watch(model, history)
-            if isinstance(answer, (bool, np.bool_)) and answer:  # a picture does not stop it
-                break
+            stop = isinstance(answer, (bool, np.bool_)) and bool(answer)  # a picture is no answer
+            at.next_epoch(finished=stop or at.epoch + 1 == epochs)
+            saver.epoch_done()
     return history
 
 
-def evaluate(model, images, labels, loss=None, batch_size: int = 256) -> Evaluation:
-    """Loss, accuracy and its 95 % interval on examples that the network was not trained on."""
+def evaluate(model, images, labels, loss=None, batch_size: int = 256,
+             engine: str | None = None) -> Evaluation:
+    """Loss, accuracy and its 95 % interval on examples that the network was not trained on.
+
+    engine  as in fit
+    """
     check_data(images, labels, "evaluate")
-    logits = model.predict(images, batch_size)
+    engine = choose_engine(engine, model, len(images), "evaluate")
+    with settings_of(model, engine):
+        logits = make_predict(model, engine)(images, batch_size)
     value, _ = find_loss(loss, model, "evaluate")(logits, labels)
     predicted, labels = labels_from_logits(logits), class_numbers(labels)
     right = int((predicted == labels).sum())
@@ -155,80 +187,54 @@ def evaluate(model, images, labels, loss=None, batch_size: int = 256) -> Evaluat
                       len(labels), labels, predicted, logits)
 
 
-# Numbers for people
-def accuracy(predicted, labels) -> float:
-    """The fraction of right answers."""
-    check_data(predicted, labels, "accuracy")
-    return float(np.mean(class_numbers(predicted) == class_numbers(labels)))
-
-
-def wilson_interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Where the true accuracy plausibly lies, after `correct` of `n` right (Wilson, 1927).
-
-    centre = (p + z²/2n) / (1 + z²/n),  half = z sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n)
-
-    z = 1.96 gives 95 %. Unlike p ± z sqrt(p(1-p)/n) it stays within 0..1 and does not claim
-    certainty from 25 right of 25.
-    >>> [round(100 * end, 1) for end in wilson_interval(195, 200)]
-    [94.3, 98.9]
-    """
-    if n < 1 or not 0 <= correct <= n:
-        raise ValueError(f"wilson_interval: expected 0 <= correct <= n and n >= 1, "
-                         f"got {correct} of {n}.")
-    p, shrink = correct / n, 1 + z * z / n
-    centre = (p + z * z / (2 * n)) / shrink
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / shrink
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def confusion_matrix(labels, predicted, classes: int | None = None) -> np.ndarray:
-    """(K, K) counts: row the true class, column the predicted one.
-
-    >>> confusion_matrix([0, 1, 1], [0, 1, 0])
-    array([[1, 0],
-           [1, 1]])
-    """
-    check_data(labels, predicted, "confusion_matrix")
-    labels, predicted = class_numbers(labels), class_numbers(predicted)
-    if labels.dtype.kind not in "iub" or predicted.dtype.kind not in "iub":
-        raise ValueError("confusion_matrix: expected class numbers, integers, "
-                         f"got {labels.dtype} and {predicted.dtype}.")
-    largest = int(max(labels.max(), predicted.max()))
-    classes = largest + 1 if classes is None else classes
-    if largest >= classes or min(labels.min(), predicted.min()) < 0:
-        raise ValueError(f"confusion_matrix: expected classes 0..{classes - 1}, got labels "
-                         f"{labels.min()}..{labels.max()}, predicted "
-                         f"{predicted.min()}..{predicted.max()}.")
-    counts = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
-    return counts.reshape(classes, classes)
-
-
-def precision_recall(confusion) -> tuple[np.ndarray, np.ndarray]:
-    """For each class: right / predicted as it, right / truly it (NaN where that count is 0)."""
-    confusion = np.asarray(confusion)
-    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
-        raise ValueError("precision_recall: expected a confusion matrix (K, K), "
-                         f"got {confusion.shape}.")
-    right = np.diag(confusion).astype(float)
-    with np.errstate(invalid="ignore"):
-        return right / confusion.sum(axis=0), right / confusion.sum(axis=1)
-
-
-def random_shift(images: np.ndarray, rng: np.random.Generator, pixels: int = 1) -> np.ndarray:
-    """Move all images of a batch by one random step of at most `pixels` up, down, left, right.
-
-    What leaves is lost, what enters is 0. Shapes  (N, C, H, W) -> the same
-    """
-    _, _, H, W = check_images(images, "random_shift")
-    down, right = (int(step) for step in rng.integers(-pixels, pixels + 1, size=2))
-    padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
-    return padded[:, :, pixels - down : pixels - down + H, pixels - right : pixels - right + W]
-
-
 # What fit is made of
 def generator(seed: int, *place: int) -> np.random.Generator:
     """The random numbers of one place in a run; no state has to be kept to resume there."""
     return np.random.default_rng([seed, *place])
+
+
+def choose_engine(engine: str | None, model, count: int, who: str) -> str | None:
+    """The name given; "fast" for `count` examples at scale; None: each layer's own rung."""
+    if engine not in (None, "fast", *ENGINES):
+        raise ValueError(f"{who}: expected engine to be one of {', '.join(ENGINES)}, fast, "
+                         f"got {engine!r}.")
+    chosen = any(layer.engine != "vectorised" for layer in model.layers)
+    return "fast" if engine is None and not chosen and count >= AT_SCALE else engine
+
+
+def make_predict(model, engine: str | None) -> Callable:
+    """predict(images, batch_size) -> logits, as after training."""
+    if engine == "fast":
+        from course_lib import fast
+
+        return lambda images, batch_size: fast.predict(model, images, batch_size)
+    return model.predict
+
+
+def make_compute(model, loss: Callable, engine: str | None, workers: int = 1) -> Callable:
+    """compute(x, y) -> (loss of the batch, logits); it adds to every parameter's grad.
+
+    With workers > 1 it is a context too: they end where it ends.
+    """
+    if workers > 1:
+        from course_lib.workers import Pool
+
+        if engine != "fast":
+            raise ValueError(f"fit: {workers} workers compute in the fast layout: leave engine "
+                             f"out, got {engine!r}.")
+        return Pool(model, loss, workers)
+    if engine == "fast":
+        from course_lib import fast
+
+        return fast.Trainer(model, loss)
+
+    def compute(x, y):
+        logits = model.forward(x)
+        value, dlogits = loss(logits, y)
+        model.backward(dlogits, need_dx=False)
+        return value, logits
+
+    return compute
 
 
 def split_validation(images, labels, validation, seed: int):
@@ -240,7 +246,7 @@ def split_validation(images, labels, validation, seed: int):
         return images, labels, None
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
         check_data(*validation, "fit, validation")
-        return images, labels, validation
+        return images, labels, tuple(map(np.asarray, validation))
     if not isinstance(validation, Real) or not 0 < validation < 1:
         raise ValueError("fit: expected validation to be (images, labels) or a fraction between "
                          f"0 and 1, got {validation!r:.60}.")
@@ -290,56 +296,45 @@ def find_loss(loss, model, who: str) -> Callable:
     return LOSSES[name]
 
 
-def make_augment(augment) -> Callable:
-    """A function as it is, a random shift by so many pixels, or nothing at all."""
-    if callable(augment):
-        return augment
-    pixels = as_integer(augment or 0, "augment", "fit", minimum=0)
-    return lambda images, rng: random_shift(images, rng, pixels) if pixels else images
-
-
-def class_numbers(labels) -> np.ndarray:
-    """(N,) from labels (N,) or (N, 1); of one-hot rows (N, K) the place of the largest."""
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        return labels.argmax(axis=1)
-    return labels.reshape(len(labels))
-
-
-def record(history: History, loss: float, right: float, lr: float, seconds: float,
-           validation: Evaluation | None) -> None:
+def record(history: History, at: Position, examples: int, validation: Evaluation | None) -> None:
     """Write down one finished epoch, all of it at once."""
-    history.epoch.append(len(history.epoch) + 1)
-    history.loss.append(loss)
-    history.accuracy.append(right)
-    history.lr.append(lr)
-    history.seconds.append(seconds)
+    history.epoch.append(at.epoch + 1)
+    history.loss.append(at.loss / examples)
+    history.accuracy.append(at.right / examples)
+    history.lr.append(at.lr)
+    history.seconds.append(at.seconds)
     if validation is not None:
         history.validation_loss.append(validation.loss)
         history.validation_accuracy.append(validation.accuracy)
 
 
 @contextmanager
-def settings_of(model, optimizer, engine: str | None):
-    """Compute by this rung; afterwards rung and learning rate are again what they were before."""
-    before, lr = [layer.engine for layer in model.layers], optimizer.lr
-    if engine is not None:
-        model.use_engine(engine)
+def settings_of(model, engine: str | None, optimizer=None):
+    """Compute by this engine; afterwards rung and learning rate are what they were before."""
+    before, lr = [layer.engine for layer in model.layers], getattr(optimizer, "lr", None)
+    if engine is not None:  # beside the fast layout stand vectorised layers
+        model.use_engine("vectorised" if engine == "fast" else engine)
     try:
         yield
     finally:
         for layer, name in zip(model.layers, before):
             layer.engine = name
-        optimizer.lr = lr
+        if optimizer is not None:
+            optimizer.lr = lr
 
 
 @contextmanager
-def interruptible(history: History):
+def interruptible(history: History, saver: Saver):
     """Ctrl-C ends the block and is noted; what was learned and recorded stays."""
     try:
         yield
     except KeyboardInterrupt:
         history.interrupted = True
+        saver.interrupted()
+    except ChildProcessError as error:  # a lost worker
+        history.interrupted, error.history = True, history
+        saver.interrupted()
+        raise
 
 
 def text_bar(steps: int, progress: bool):

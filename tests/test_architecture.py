@@ -13,10 +13,10 @@ READING_LIST = "shapes conv pool pointwise losses initializers layers model opti
 LINES_A_FILE, LINES_IN_ALL, COLUMNS = 250, 1300, 100
 
 OPERATIONS = {"shapes", "doors", "formula", "conv", "pool", "pointwise", "losses"}
-NETWORK = OPERATIONS | {"initializers", "layers", "model"}
+NETWORK = OPERATIONS | {"initializers", "layers", "summary", "model"}
 FILES = {"data", "idx", "image_folder"}
 LEARNING = NETWORK | FILES | {"optim", "config"}
-ALL = LEARNING | set("train gradcheck plots fast fused workers notebooks lesson site slides".split())
+ALL = LEARNING | set("npz train metrics augment checkpoint gradcheck plots fast fused workers notebooks lesson site slides".split())
 ALLOWED = {  # module or folder -> what of the course it may import
     "": set(),
     "__main__": {"commands"},
@@ -27,15 +27,20 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "pool": {"shapes", "doors", "formula", "conv"},  # pads and crops as conv does
     "pointwise": {"shapes", "doors", "formula"},
     "losses": {"doors", "formula", "pointwise"},
+    "metrics": {"doors"},
     "initializers": {"shapes"},
     "layers": OPERATIONS | {"initializers"},
-    "model": OPERATIONS | {"initializers", "layers"},
+    "summary": set(),
+    "model": OPERATIONS | {"initializers", "layers", "summary"},
     "optim": {"shapes", "doors"},
     "idx": set(),
     "image_folder": {"shapes", "idx"},
     "data": {"shapes", "idx", "image_folder"},
-    "config": NETWORK | {"optim"},
-    "train": LEARNING,  # and `fast`, inside a function
+    "npz": set(),
+    "config": NETWORK | {"optim", "npz"},
+    "checkpoint": {"shapes", "doors", "npz"},
+    "augment": {"shapes", "doors"},
+    "train": LEARNING | {"metrics", "checkpoint", "augment"},  # and `fast`, inside a function
     "gradcheck": NETWORK,
     "snapshots": {"shapes", "doors", "layers", "train"},
     "plots": {"shapes", "conv"},
@@ -47,10 +52,13 @@ ALLOWED = {  # module or folder -> what of the course it may import
     "fast": LEARNING,
     "fused": LEARNING | {"fast"},
     "workers": LEARNING | {"fast", "fused"},
+    "machine": set(),
+    "benchmark": LEARNING | {"train", "fast", "fused", "machine"},
     "widgets": NETWORK | {"config", "gradcheck", "plots", "snapshots", "stills", "train",
                           "widgets"},
     "check": ALL | {"check"},
-    "commands": ALL | {"check", "widgets", "commands"},
+    "experiments": LEARNING | {"train", "metrics", "fast", "plots", "experiments"},
+    "commands": ALL | {"machine", "benchmark", "check", "widgets", "experiments", "commands"},
 }
 LAZY = {("train", "fast"), ("train", "workers"), ("fast", "fused")}  # only inside a function
 ONLY_IN = {"matplotlib": {"plots", "stills"}, "anywidget": {"widgets"}, "numba": {"fused"}}

@@ -12,6 +12,8 @@ import pytest
 from conftest import need
 from test_model import normalised, to_torch, two_blocks
 
+from course_lib import fast
+from course_lib.augment import random_shift
 from course_lib.data import load_small_digits, make_lines
 from course_lib.layers import (
     BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Sigmoid, Softmax,
@@ -20,8 +22,8 @@ from course_lib.losses import softmax_cross_entropy
 from course_lib.model import Sequential
 from course_lib.optim import SGD, Adam
 from course_lib.train import (
-    LOSSES, SCHEDULES, History, accuracy, confusion_matrix, evaluate, fit, iterate_batches,
-    precision_recall, random_shift, split_validation, wilson_interval,
+    AT_SCALE, LOSSES, SCHEDULES, History, accuracy, confusion_matrix, evaluate, fit,
+    iterate_batches, precision_recall, split_validation, wilson_interval,
 )
 
 
@@ -50,6 +52,17 @@ def test_batches_without_a_generator_keep_the_order():
     batches = list(iterate_batches(images, labels, 3))
     assert [list(y) for _, y in batches] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [list(x) for x, _ in batches] == [[0, 10, 20], [30, 40, 50], [60]]
+
+
+@pytest.mark.parametrize("first", [0, 1, 3, 4, 9])
+def test_batches_from_a_later_one_on_are_the_same(first):
+    images, labels = np.arange(11) * 10, np.arange(11)
+
+    def of(**options):
+        return [(x.tolist(), y.tolist()) for x, y in iterate_batches(
+            images, labels, 3, np.random.default_rng(1), **options)]
+
+    assert of(first=first) == of()[first:] and len(of()) == 4
 
 
 def test_shuffling_mixes_examples_not_the_starts_of_batches():
@@ -129,7 +142,7 @@ def test_fit_equals_a_loop_written_in_pytorch(run, make):
                                    rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["formula", "windows"])
+@pytest.mark.parametrize("engine", ["formula", "windows", "fast"])
 def test_every_engine_trains_the_same_network(engine):
     digits = load_small_digits(28)
     results = {}
@@ -167,6 +180,56 @@ def test_the_named_engine_is_the_one_that_computes():
           watch=lambda model, history: seen.append([layer.rung() for layer in model.layers]))
     assert seen == [["formula"] * 3]
     assert [layer.engine for layer in model.layers] == ["vectorised"] * 3
+
+
+class Engines:
+    """Notes for what the fast layout is asked, and lets it do its work."""
+
+    def __init__(self, monkeypatch):
+        self.calls = []
+        for name in ("Trainer", "predict"):
+            monkeypatch.setattr(fast, name, self.noting(name, getattr(fast, name)))
+
+    def noting(self, name, do):
+        return lambda *words, **options: self.calls.append(name) or do(*words, **options)
+
+    def of(self, run):
+        self.calls.clear()
+        run()
+        return self.calls
+
+
+def test_who_computes_where_nobody_chose(monkeypatch):
+    """From AT_SCALE examples on the fast layout; below it, and by one's own choice, the layers."""
+    images, labels = data(AT_SCALE)
+    few, held_out = slice(AT_SCALE - 1), data(3)
+    engines, own = Engines(monkeypatch), small()
+    own.use_engine("windows")
+    assert engines.of(lambda: quiet(small(), images, labels)) == ["Trainer"]
+    assert engines.of(lambda: quiet(small(), images[few], labels[few])) == []
+    assert engines.of(lambda: quiet(small(), images, labels, engine="vectorised")) == []
+    assert engines.of(lambda: quiet(own, images, labels)) == []
+    assert engines.of(lambda: quiet(own, images, labels, engine="fast")) == ["Trainer"]
+    assert own.layers[0].engine == "windows"
+    assert engines.of(lambda: quiet(small(), images[:4], labels[:4], engine="fast",
+                                    validation=held_out)) == ["Trainer", "predict"]
+    assert engines.of(lambda: quiet(small(), images[:4], labels[:4], validation=held_out)) == []
+    assert engines.of(lambda: evaluate(small(), images, labels)) == ["predict"]
+    assert engines.of(lambda: evaluate(small(), images[few], labels[few])) == []
+    assert engines.of(lambda: evaluate(own, images, labels)) == []
+    assert engines.of(lambda: evaluate(small(), images, labels, engine="windows")) == []
+    assert engines.of(lambda: evaluate(own, *data(), engine="fast")) == ["predict"]
+    with pytest.raises(ValueError, match="evaluate: expected engine to be one of .*, fast, got 'q"):
+        evaluate(own, images, labels, engine="quick")
+
+
+def test_a_named_engine_judges_by_its_rungs_and_leaves_none_behind():
+    model, seen = small(), []
+    predict = type(model.layers[0]).predict
+    model.layers[0].predict = lambda x: seen.append(model.layers[0].rung()) or predict(
+        model.layers[0], x)
+    evaluate(model, *data(), engine="formula")
+    assert seen == ["formula"] and model.layers[0].engine == "vectorised"
 
 
 def test_it_overfits_ten_images():
@@ -556,12 +619,17 @@ def test_a_number_of_pixels_shifts_training_images():
         assert all(same) != moved and len(seen) == 6
 
 
-def test_every_shift_is_drawn():
-    image = np.zeros((1, 1, 5, 7))
-    image[0, 0, 2, 3] = 1
-    rng = np.random.default_rng(0)
-    places = {tuple(np.argwhere(random_shift(image, rng, 1)[0, 0])[0]) for _ in range(200)}
-    assert places == {(i, j) for i in (1, 2, 3) for j in (2, 3, 4)}
+def test_each_image_is_shifted_by_itself_and_every_shift_is_drawn():
+    images = np.zeros((200, 2, 5, 7), np.float32)
+    images[:, 0, 2, 3], images[:, 1, 1, 2] = 1, 2
+    shifted = random_shift(images, np.random.default_rng(0), 1)
+    assert shifted.dtype == np.float32 and images[:, 0, 2, 3].all()
+    places = [tuple(np.argwhere(image[0])[0]) for image in shifted]
+    assert set(places) == {(i, j) for i in (1, 2, 3) for j in (2, 3, 4)}
+    assert max(places.count(place) for place in set(places)) < 50  # 200 / 9 is 22
+    for image, (i, j) in zip(shifted, places):  # the channels of an image go together
+        assert image[1, i - 1, j - 1] == 2 and image.sum() == 3
+    assert np.array_equal(random_shift(images, np.random.default_rng(0), 0), images)
 
 
 # Numbers for people
@@ -671,7 +739,8 @@ def test_the_bar_is_text_on_stderr(capsys, monkeypatch):
     ({"schedule": "cosin"}, "fit: expected schedule to be one of constant, step, .*'cosin'"),
     ({"schedule": 0.5}, "fit: expected schedule to be one of .* or a function .* got 0.5"),
     ({"loss": "entropy"}, "fit: expected loss to be one of cross_entropy, .*got 'entropy'"),
-    ({"engine": "turbo"}, "expected engine to be one of formula, windows, vectorised, got 'turbo'"),
+    ({"engine": "turbo"}, "fit: expected engine to be one of formula, windows, vectorised, fast, "
+                          "got 'turbo'"),
     ({"augment": -1}, "fit: augment must be a whole number, at least 0, got -1"),
     ({"augment": "shift"}, "fit: augment must be .* got 'shift'"),
     ({"validation": 1.0}, r"validation to be \(images, labels\) or a fraction .*, got 1.0"),

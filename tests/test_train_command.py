@@ -83,7 +83,8 @@ def test_json_and_out(tmp_path):
     out, err = train("--data", "lines", "--json", "--seed", 5, "--out", tmp_path / "new" / "run")
     facts = json.loads(out)
     assert out.count("\n") == 1 and set(facts) == KEYS
-    assert set(os.listdir(tmp_path / "new" / "run")) == PICTURES | {"weights.npz", "history.json"}
+    assert set(os.listdir(tmp_path / "new" / "run")) == PICTURES | {
+        "weights.npz", "history.json", "checkpoint.npz"}
     assert json.loads((tmp_path / "new" / "run" / "history.json").read_text()) == facts
     for name in PICTURES:
         assert (tmp_path / "new" / "run" / name).read_bytes().startswith(b"\x89PNG")
@@ -436,8 +437,9 @@ def test_help_shows_the_default_network_and_the_text_form(capsys):
 def test_the_short_help_names_every_option():
     """Where NumPy is missing, the docstring is all that there is."""
     options = set(command._parser()._option_string_actions) - {"-h", "--help"}
-    line = next(line for line in command.__doc__.splitlines() if line.startswith("Options: "))
-    assert set(line.split()[1:]) == options
+    paragraphs = command.__doc__.split("\n\n")
+    listed = next(text for text in paragraphs if text.startswith("Options: "))
+    assert set(listed.split()[1:]) == options
 
 
 # ---- learned nothing
@@ -470,7 +472,7 @@ def test_a_rate_far_too_small_is_told_from_it(capsys):
 class Fixed:
     """A network that gives each image the logits it was made with."""
 
-    output = "softmax"
+    output, layers = "softmax", ()
 
     def __init__(self, logits):
         self.logits = np.asarray(logits, np.float64)
@@ -549,6 +551,86 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path, rows):
     assert facts["interrupted"] and facts["history"]["interrupted"]
     assert len(facts["history"]["epoch"]) >= rows and 0 <= facts["test_accuracy"] <= 1
     assert facts["history"]["step_loss"]
-    files = {"weights.npz", "history.json", "confusion.png", "errors.png"}
+    files = {"weights.npz", "history.json", "confusion.png", "errors.png", "checkpoint.npz"}
     assert set(os.listdir(tmp_path)) == files | ({"curves.png"} if rows else set())
     assert config.load(tmp_path / "weights.npz").output == "softmax"
+
+
+# ---- going on with a run
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to one process")
+def test_resume_ends_as_if_there_had_been_no_break(tmp_path):
+    words = ["--data", "lines", "--epochs", 150, "--validation", 0.2, "--json"]
+    whole = run_json(*words, "--out", tmp_path / "whole")
+    process = start(*words, "--out", tmp_path / "cut", preexec_fn=_listen_to_ctrl_c)
+    try:
+        while not process.stderr.readline().strip().startswith("3 "):
+            assert process.poll() is None, "the command ended by itself"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "the same words and --resume go on with it" in err
+    cut = json.loads(out)
+    assert 3 <= len(cut["history"]["epoch"]) < 150
+
+    content = (tmp_path / "cut" / "checkpoint.npz").read_bytes()
+    _, err = train(*words, "--out", tmp_path / "cut", expect=1)
+    assert "checkpoint.npz holds a run that was cut off in epoch" in err
+    assert "train: --resume" in err and "Traceback" not in err
+    _, err = train(*words, "--lr", 0.5, "--out", tmp_path / "cut", "--resume", expect=1)
+    assert "checkpoint.npz is of another run" in err and "lr: 0.01 there, 0.5 here" in err
+    assert (tmp_path / "cut" / "checkpoint.npz").read_bytes() == content
+
+    out, err = train(*words, "--out", tmp_path / "cut", "--resume")
+    assert f"going on with {tmp_path / 'cut' / 'checkpoint.npz'}" in err
+    again = json.loads(out)
+    for facts in (whole, again):
+        seconds = facts["history"].pop("seconds")
+        assert len(seconds) == 150 and facts.pop("seconds") >= sum(seconds) * 0.99
+    assert again == whole
+    weights = [(tmp_path / name / "weights.npz").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_resume_begins_where_there_is_nothing_and_needs_a_folder(tmp_path, capsys):
+    words = "--data", "lines", "--epochs", 2
+    status, out, _ = here(*words, "--out", tmp_path, "--resume", capsys=capsys)
+    assert status == 0 and f"no checkpoint.npz in {tmp_path}: the run begins" in out
+    status, out, _ = here(*words, "--out", tmp_path, capsys=capsys)
+    assert status == 0  # a run that has ended may be done again
+    status, _, err = here(*words, "--resume", capsys=capsys)
+    assert status == 2 and "--resume needs --out DIR, the folder of the run" in err
+
+
+# ---- the recipes that come with the course
+
+RECIPES = sorted((FOLDER / "recipes").glob("*.txt"))
+
+
+def test_the_help_names_every_recipe(capsys):
+    assert {path.stem for path in RECIPES} >= {"quick", "good", "best", "reach"}
+    _, out, _ = here("--help", capsys=capsys)
+    for path in RECIPES:
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith("# ") and first.isascii()
+        assert f"recipes/{path.name}" in out and first[2:] in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_learns(path, tmp_path, capsys):
+    """Some steps on the small digits: every line of it is understood, and the loss falls."""
+    recipe = config.read(path)
+    assert recipe.input_shape == (1, 28, 28) and recipe.layers[-1].output_shape == (10,)
+    assert set(recipe.train) >= {"optimizer", "lr", "epochs", "batch", "schedule", "seed"}
+    text = path.read_text(encoding="utf-8")
+    assert config.parse(text).train == config.parse(config.to_text(
+        config.build(recipe, np.random.default_rng(0)), recipe.train)).train
+    status, out, _ = here("--config", path, "--data", "small", "--epochs", 2, "--json",
+                          capsys=capsys)
+    facts = json.loads(out)
+    assert status == 0 and not facts["diverged"]
+    assert facts["history"]["loss"][1] < 0.7 * facts["history"]["loss"][0]
+    assert facts["test_accuracy"] > 0.7

@@ -2,9 +2,15 @@
 
     python3 -m course_lib train
     python3 -m course_lib train --data small --epochs 5 --out results
-    python3 -m course_lib train --config net.txt --data FOLDER --json
+    python3 -m course_lib train --config recipes/quick.txt --out results
+    python3 -m course_lib train --config recipes/quick.txt --out results --resume
 
-Options: --config --data --epochs --batch-size --lr --optimizer --validation --seed --out --json
+Options: --config --data --epochs --batch-size --lr --optimizer --validation --seed --workers --out
+--resume --json
+
+With --out the run is kept in the folder while it goes on (checkpoint.npz). One that was cut off
+(Ctrl-C, a crash, a lost machine) goes on with the same words and --resume, to the same weights as
+without the break; without --resume it is not overwritten. Other words are refused.
 
 Exit status: 0 trained, 1 the data or the training failed (its loss is no longer a number), 2 the
 command line or the network's text is wrong, 130 interrupted by Ctrl-C (what was learned till then
@@ -49,6 +55,8 @@ Train optimizer=adam lr=0.01 epochs=6 batch=64 schedule=one_cycle augment=1 seed
 """
 DEFAULT_EPOCHS = {"small digits": 20, "lines": 15}  # they are few; all else as in the recipe
 FOLDER_EPOCHS = 20
+CHECKPOINT = "checkpoint.npz"  # in --out
+RECIPES = Path(__file__).parents[2] / "recipes"
 TEST_SHARE = 0.2  # of an image folder that is not divided into train and test
 WORDS = ("mnist", "small", "lines")
 OTHER_NAMES = {"--learning-rate": "--lr", "--network": "--config", "--model": "--config"}
@@ -95,8 +103,9 @@ def run(arguments: argparse.Namespace, say) -> int:
         f"{shape}, {len(examples.classes)} classes")
     say(str(model.summary()))
     started = time.perf_counter()
-    history = train(model, examples, settings, arguments.validation, say)
-    seconds = time.perf_counter() - started
+    history = train(model, examples, settings, arguments.validation, say, out, arguments.resume,
+                    arguments.workers)
+    seconds = max(time.perf_counter() - started, sum(history.seconds))
     result = evaluate(model, *examples.test)
     _report(result, history, seconds, say)
     facts = _facts(model, examples, settings, history, result, seconds)
@@ -107,6 +116,8 @@ def run(arguments: argparse.Namespace, say) -> int:
               f"smaller --lr than {settings.get('lr', 'the default')}.", file=sys.stderr)
     if facts["learned_nothing"]:
         print(f"course train: {_why_nothing(model, examples, settings, history)}", file=sys.stderr)
+    if history.interrupted and out:
+        say("interrupted; the same words and --resume go on with it")
     if arguments.json:
         print(json.dumps(facts, allow_nan=False))
     return 130 if history.interrupted else int(facts["diverged"])
@@ -220,8 +231,9 @@ def _check_fits(recipe: config.Recipe, examples: Examples) -> None:
         )
 
 
-def train(model, examples: Examples, settings: dict, validation: float | None, say) -> History:
-    """fit with a row an epoch; stops where the loss is no longer a number."""
+def train(model, examples: Examples, settings: dict, validation: float | None, say,
+          out: Path | None = None, resume: bool = False, workers: int = 1) -> History:
+    """fit with a row an epoch, kept in `out`; stops where the loss is no longer a number."""
     images, _ = examples.train
     kept = len(images) - (round(validation * len(images)) if validation else 0)
     steps_an_epoch = math.ceil(kept / settings["batch"])
@@ -231,6 +243,10 @@ def train(model, examples: Examples, settings: dict, validation: float | None, s
     if schedule == "step" and {"every", "factor"} & set(settings):
         schedule = optim.step_decay(optimizer.lr, settings.get("every", 1) * steps_an_epoch,
                                     settings.get("factor", 0.1))
+    checkpoint = None if out is None else out / CHECKPOINT
+    if resume:
+        say(f"going on with {checkpoint}" if checkpoint.exists() else
+            f"no {CHECKPOINT} in {out}: the run begins")
     held_out = "  held-out accuracy" if validation else ""
     say(f"epoch  training loss  training accuracy{held_out}  lr at its end  seconds")
 
@@ -245,7 +261,7 @@ def train(model, examples: Examples, settings: dict, validation: float | None, s
         return fit(model, *examples.train, epochs=settings["epochs"],
                    batch_size=settings["batch"], optimizer=optimizer, schedule=schedule,
                    augment=settings["augment"], validation=validation, seed=settings["seed"],
-                   watch=row)
+                   watch=row, checkpoint=checkpoint, resume=resume, workers=workers)
 
 
 # ---- what came out
@@ -405,6 +421,8 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         parser.error(_unknown(unknown[0], parser))
+    if arguments.resume and not arguments.out:
+        parser.error("--resume needs --out DIR, the folder of the run that was cut off")
     return arguments
 
 
@@ -423,13 +441,21 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
     return f"expected options only, got {word!r}. Known are {', '.join(known)}."
 
 
+def _recipes() -> str:
+    """The recipes that come with the course, each with its first line of comment."""
+    files = sorted(RECIPES.glob("*.txt")) if RECIPES.is_dir() else []
+    lines = [f"  {'recipes/' + file.name:19} "
+             f"{file.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}" for file in files]
+    return "\n\nRecipes for --config, chosen on MNIST:\n" + "\n".join(lines) if files else ""
+
+
 def _parser() -> argparse.ArgumentParser:
     count = _number(lambda value: 1 <= value < 10**9, "a whole number, 1 or more", int)
     parser = argparse.ArgumentParser(
         prog="course train", description="Train a network and judge it on images it never saw.",
         epilog="Without --data: MNIST if it is on this machine, else the small digits. Options\n"
         "override the Train line of the config. Without --config the network is the one below.\n\n"
-        + config.describe(DEFAULT_RECIPE), allow_abbrev=False,
+        + config.describe(DEFAULT_RECIPE) + _recipes(), allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", metavar="FILE", help="the network, in the text form below")
@@ -446,7 +472,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", metavar="N", help="of the weights and of every shuffle",
                         type=_number(lambda value: 0 <= value < 10**9, "a whole number, 0 or more",
                                      int))
+    parser.add_argument("--workers", type=count, default=1, metavar="N", help="processes that "
+                        "share the work of each step (Linux)")
     parser.add_argument("--out", metavar="DIR", help="write weights, history and pictures there")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out that "
+                        "was cut off; all other words as they were")
     parser.add_argument("--json", action="store_true",
                         help="one JSON object on stdout, all else on stderr")
     return parser
