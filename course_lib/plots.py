@@ -447,6 +447,50 @@ def show_histogram(values, *, bins: int = 30, x_label: str = "value", title: str
     return Picture(figure, alt or f"Histogram of {total}: {'; '.join(told)}.")
 
 
+@in_our_look
+def show_speeds(panels: Mapping, *, what: str = "images per CPU second", across: str = "batch size",
+                title: str | None = None, alt: str | None = None) -> Picture:
+    """Show rates against a size that doubles: a panel a network, a marker and a line an engine.
+
+    panels: {panel: {engine: [(size, rate, least, most), ...]}}; a bar reaches from the least to
+    the most rate. An engine looks the same in every panel.
+    >>> show_speeds({"A": {"fast": [(8, 900, 800, 950), (32, 2000, 1900, 2100)]}}).alt
+    'Images per CPU second. A: fast from 900 at batch size 8 to 2,000 at batch size 32.'
+    """
+    who, looks = "show_speeds", RUNS + PUBLISHED
+    engines = list(dict.fromkeys(engine for lines in panels.values() for engine in lines))
+    _expect(engines and len(engines) <= len(looks), who, f"1 to {len(looks)} engines",
+            len(engines))
+    rows = -(-len(panels) // 2)
+    height = 2.4 * rows + 0.8 + 0.11 * len(engines)
+    figure = new_figure(WIDTH if len(panels) > 1 else 4.4, height, True)
+    axes = figure.subplots(rows, min(2, len(panels)), squeeze=False).ravel()
+    head, handles, told = what[:1].upper() + what[1:], {}, {panel: [] for panel in panels}
+    for ax, (panel, lines) in zip(axes, panels.items()):
+        for engine, points in lines.items():
+            size, rate, least, most = _rates(points, engine, who)
+            colour, marker = looks[engines.index(engine)]
+            handles[engine] = ax.errorbar(
+                size, rate, yerr=[rate - least, most - rate], color=colour, marker=marker,
+                markersize=6, capsize=3, elinewidth=1, label=engine)
+            told[panel].append(_told(engine, size.astype(int), rate, across, short))
+        sizes = sorted({point[0] for points in lines.values() for point in points})
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(sizes, map(str, sizes))
+        ax.set(title=panel, ylim=(0, None), xlim=(sizes[0] / 1.3, sizes[-1] * 1.3))
+        ax.yaxis.set_major_formatter("{x:,.0f}")
+        ax.grid(True, axis="y")
+    for ax in axes[len(panels):]:
+        ax.remove()
+    for ax in axes[max(0, len(panels) - 2) : len(panels)]:
+        ax.set_xlabel(across)
+    figure.supylabel(what, fontsize=MEDIUM)
+    figure.legend(handles=handles.values(), loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle(head if title is None else title)
+    said = " ".join(f"{panel}: {'; '.join(words)}." for panel, words in told.items())
+    return Picture(figure, alt or f"{head}. {said}")
+
+
 # ------------------------------------------------------------------------------------ diagrams
 
 
@@ -897,6 +941,15 @@ def _interval(name, row, who: str):
     _expect(0 <= low <= value <= high <= 1, who,
             f"fractions, 0 <= low <= value <= high <= 1 for {name}", row)
     return value, low, high
+
+
+def _rates(points, engine: str, who: str):
+    array = _finite(points, engine, who)
+    fits = array.ndim == 2 and array.shape[1] == 4 and (array > 0).all()
+    _expect(fits and (np.diff(array[:, [2, 1, 3]]) >= 0).all(), who,
+            f"rows (size, rate, least, most), 0 < least <= rate <= most, for {engine}",
+            array.tolist())
+    return array.T
 
 
 def _limits(images) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from course_lib import plots
 from course_lib.plots import (
     Picture, draw_sliding_kernel, show_confusion, show_curves, show_errors, show_feature_maps,
     show_flow, show_histogram, show_images, show_intervals, show_kernels, show_predictions,
+    show_speeds,
 )
 
 RNG = np.random.default_rng(0)
@@ -37,6 +38,8 @@ HISTORY = {
 }
 PAPER = {"epoch": [1, 3], "loss": [0.82, 0.22], "validation_accuracy": [0.91, 0.96]}
 LAYERS = [("image", (1, 28, 28)), ("Conv2D(1, 8, kernel_size=3)", (8, 26, 26)), ("Dense", 10)]
+SPEEDS = {"fast": [(8, 9000, 8500, 9100), (32, 22000, 19000, 22500), (256, 21000, 20500, 24000)],
+          "PyTorch channels_last": [(8, 5000, 5000, 5000), (32, 12000, 9000, 12500)]}
 ARRAY = np.array([[0, 3, 4], [9, 5, 0], [6, 2, 1]])
 
 EXAMPLES = {
@@ -65,6 +68,8 @@ EXAMPLES = {
                   {"published": {"a": (0.975, 0.943, 0.989), "only in print": 0.9}}),
     "histogram": (show_histogram, (MAPS,), {"x_label": "weight"}),
     "histograms": (show_histogram, ({f"layer {k}": MAPS * k for k in range(5)},), {}),
+    "speeds": (show_speeds, ({"A, training": SPEEDS},), {}),
+    "speeds of three": (show_speeds, ({name: SPEEDS for name in "ABC"},), {}),
     "flow": (show_flow, (LAYERS,), {}),
     "sliding": (draw_sliding_kernel, (ARRAY, [[0, 1], [0, 2]]), {}),
     "sliding, padded": (draw_sliding_kernel, (RNG.random((4, 5)), RNG.normal(size=(3, 2))),
@@ -445,6 +450,27 @@ def test_histograms_share_bins_and_count_every_value():
 # ------------------------------------------------------------------------------------- diagrams
 
 
+def test_speeds_have_a_panel_each_from_zero_with_bars_and_a_marker_an_engine():
+    picture = show_speeds({"A, training": SPEEDS, "B": {"PyTorch channels_last": [(8, 2, 1, 3)]}})
+    first, second = picture.figure.axes
+    assert first.get_title() == "A, training" and second.get_title() == "B"
+    assert first.get_ylim()[0] == second.get_ylim()[0] == 0 and second.get_ylim()[1] > 3
+    assert first.get_xlabel() == second.get_xlabel() == "batch size"
+    fast, other = first.containers
+    assert fast.lines[0].get_xydata().tolist() == [[8, 9000], [32, 22000], [256, 21000]]
+    ends = [segment[:, 1].tolist() for segment in fast.lines[2][0].get_segments()]
+    assert ends == [[8500, 9100], [19000, 22500], [20500, 24000]]
+    assert fast.lines[0].get_marker() != other.lines[0].get_marker()
+    assert second.containers[0].lines[0].get_marker() == other.lines[0].get_marker()
+    assert [text.get_text() for text in first.get_xticklabels()] == ["8", "32", "256"]
+    (legend,) = picture.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(SPEEDS)
+    assert picture.alt == (
+        "Images per CPU second. A, training: fast from 9,000 at batch size 8 to 21,000 at batch "
+        "size 256; PyTorch channels_last from 5,000 at batch size 8 to 12,000 at batch size 32. "
+        "B: PyTorch channels_last 2 at batch size 8.")
+
+
 def test_flow_has_a_box_and_a_shape_for_each_row_downwards():
     picture = show_flow(LAYERS)
     (ax,) = picture.figure.axes
@@ -549,6 +575,9 @@ def test_the_worked_sum_stands_below_and_rounding_is_admitted():
     (lambda: show_histogram({"a": [np.inf]}), "finite numbers in values a, got 1 NaN or infinite"),
     (lambda: show_histogram({}), "show_histogram: expected 1 to 24 arrays, got 0"),
     (lambda: show_histogram([1], bins=0), "show_histogram: expected at least 1 bin, got 0"),
+    (lambda: show_speeds({}), "show_speeds: expected 1 to 10 engines, got 0"),
+    (lambda: show_speeds({"A": {"fast": [(8, 5, 6, 7)]}}), "0 < least <= rate <= most, for fast"),
+    (lambda: show_speeds({"A": {"fast": [(8, 5, 4)]}}), "rows .size, rate, least, most.*for fast"),
     (lambda: show_flow([]), r"show_flow: expected 1 to 40 rows \(name, shape\), got 0 rows"),
     (lambda: show_flow([("a", 1, 2)]), r"expected rows \(name, shape\), got \('a', 1, 2\)"),
     (lambda: draw_sliding_kernel(ARRAY, [1, 2]), r"\(KH, KW\), got \(3, 3\) and \(2,\)"),
