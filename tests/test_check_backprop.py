@@ -347,29 +347,14 @@ VARIANTS = {f"{name}: {mistake.id} {n}": (name, mistake, variant) for name, task
 
 
 @pytest.mark.parametrize("key", VARIANTS)
-def test_every_mistake_of_the_catalogue_is_named(key, capfd):
+def test_every_mistake_of_the_catalogue_is_named(key, monkeypatch, capfd):
+    monkeypatch.setattr(sandbox, "can_fork", lambda: False)  # quicker, and as right
     name, mistake, variant = VARIANTS[key]
     result = getattr(check, name)(variant)
     out, err = capfd.readouterr()
     assert result.state == "failed" and result.mistake == mistake.id
     assert mistake.sentence in out and str(mistake.section) in out and err == ""
     assert "in the case below, " not in out
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_every_pointer_leads_to_a_heading_and_every_sentence_is_one(name):
-    task = TASKS[name]
-    least = {"conv2d_backward_input": 12, "conv2d_backward_weight": 12, "max_pool2d_backward": 12,
-             "avg_pool2d_backward": 12}.get(name, 8)
-    assert len({mistake.id for mistake in task.mistakes}) == len(task.mistakes) >= least
-    for thing in (task, *task.mistakes):
-        notebook, heading = thing.section.notebook, thing.section.heading
-        folder = f"solutions/{notebook}" if notebook.startswith("ex") else "notebooks"
-        cells = read_notebook(ROOT / folder / f"{notebook}.ipynb")["cells"]
-        lines = [line for cell in cells for line in cell_source(cell).split("\n")]
-        assert f"## {heading}" in lines
-    for mistake in task.mistakes:
-        assert mistake.sentence[-1] in ".?" and mistake.sentence[0] in mistake.sentence[0].lower()
 
 
 PLACE, CUT = "i * stride + u, j * stride + v", "dpadded[:, :, p : p + H, p : p + W]"
@@ -462,7 +447,7 @@ TYPICAL = {  # (which source, expected mistake, edits)
         (CORRELATE, "x without padding", ("padded[:", "x[:")),
         (0, "x without padding", ("padded[n", "x[n"),
          (PLACE, "i * stride + u - p, j * stride + v - p")),
-        (0, "x without padding", ("padded[:, :, p : p + H, p : p + W]", "padded[:, :, :H, :W]")),
+        (0, "padded behind only", ("padded[:, :, p : p + H, p : p + W]", "padded[:, :, :H, :W]")),
         (0, "negative indices", ("padded[n, c, i * stride + u, j * stride + v]",
                                  ("x[n, c, a, b] if (a := i * stride + u - p) < H and "
                                  "(b := j * stride + v - p) < W else 0"))),

@@ -266,26 +266,14 @@ VARIANTS = [(name, mistake.id, n) for name, task in BY_NAME.items() for mistake 
 
 
 @pytest.mark.parametrize("name, which, n", VARIANTS)
-def test_every_mistake_of_the_catalogue_is_named(name, which, n, capfd):
+def test_every_mistake_of_the_catalogue_is_named(name, which, n, monkeypatch, capfd):
+    monkeypatch.setattr(sandbox, "can_fork", lambda: False)  # quicker, and as right
     [mistake] = [mistake for mistake in BY_NAME[name].mistakes if mistake.id == which]
     result = getattr(check, name)(mistake.variants[n])
     out, err = capfd.readouterr()
     assert result.state == "failed" and result.mistake == which
     assert mistake.sentence in out and str(mistake.section) in out and err == ""
     assert "in the case below, " not in out
-
-
-@pytest.mark.parametrize("name", BY_NAME)
-def test_every_pointer_leads_to_a_heading_and_every_sentence_is_one(name):
-    task = BY_NAME[name]
-    assert len({mistake.id for mistake in task.mistakes}) == len(task.mistakes) >= 8
-    for place in {part.section for part in (task, *task.mistakes)}:
-        folder = f"solutions/{place.notebook}" if place.notebook[:2] == "ex" else "notebooks"
-        cells = read_notebook(ROOT / folder / f"{place.notebook}.ipynb")["cells"]
-        assert f"## {place.heading}" in "\n".join(map(cell_source, cells)).split("\n")
-    for mistake in task.mistakes:
-        assert mistake.sentence[-1] in ".?"
-        assert mistake.sentence[0].islower() or mistake.sentence.startswith("45°")
 
 
 WALK = "(place + steps) % 8"
@@ -345,6 +333,8 @@ TYPICAL = [  # as students write them: edits of the loops above
     ("matched_filter", "sum taken off", [("pattern.mean()", "pattern.sum()")]),
     ("matched_filter", "turned by 180°", [("rest / length", "np.flip(rest / length)")]),
     ("matched_filter", "sign changed", [(REST, "rest = mean - pattern")]),
+    ("matched_filter", "flat pattern divided by 0", [
+        ("    if length == 0:\n        return rest\n", "")]),
     ("matched_filter", "flat pattern kept", [("        return rest", "        return pattern + 0")]),
     ("normalised_correlation", "windows not scaled", [(WINDOW, (
         "            window = window - window.mean()\n"))]),
@@ -453,7 +443,6 @@ OTHERS = [
     ("matched_filter", lambda p: by_norm(p)[:1, :1], "wrong shape: expected (2, 2), got (1, 1)"),
     ("matched_filter", lambda p: by_norm(p.__isub__(p.mean())), "pattern was changed in place"),
     ("matched_filter", lambda p: by_norm(p).astype(float), "wrong dtype"),
-    ("matched_filter", lambda p: (p - p.mean()) / np.linalg.norm(p - p.mean()), "holds nan"),
     ("normalised_correlation", lambda i, p: correlation_by_numpy(i, p)[..., None], "wrong shape"),
     ("normalised_correlation", lambda i, p: correlation_by_numpy(i, p) * 0.9, "values of y are wrong"),
     ("normalised_correlation", lambda i, p: correlation_by_numpy(i, p).max(), "a single number"),

@@ -2,16 +2,13 @@
 
 import importlib
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from course_lib import check
 from course_lib.check import sandbox
-from course_lib.notebooks import cell_source, read_notebook
 
-ROOT = Path(__file__).parents[1]
 topic = importlib.import_module("course_lib.check.start")
 TASKS = {task.id.partition("/")[2]: task for task in topic.TASKS}
 
@@ -274,16 +271,6 @@ def test_typical_wrong_answers_get_the_right_sentence(name, n, capfd):
 def test_there_are_enough_mistakes_and_answers(name):
     assert len({mistake.id for mistake in TASKS[name].mistakes}) >= 12
     assert len({mistake for mistake, _ in TYPICAL[name]}) >= 10 and len(MORE[name]) >= 3
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_every_pointer_leads_to_a_heading_and_every_sentence_is_one(name):
-    for mistake in (TASKS[name], *TASKS[name].mistakes):
-        notebook, heading = mistake.section.notebook, mistake.section.heading
-        cells = read_notebook(ROOT / "notebooks" / f"{notebook}.ipynb")["cells"]
-        assert f"## {heading}" in "\n".join(map(cell_source, cells)).split("\n")
-    for mistake in TASKS[name].mistakes:
-        assert mistake.sentence[-1] in ".?" and not mistake.sentence[0].isupper()
 
 
 def endless(*arguments):

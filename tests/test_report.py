@@ -1,6 +1,7 @@
 """`report`: a folder of submissions, some of them broken or unfriendly, judged task by task."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -26,6 +27,23 @@ def submit(path, change=lambda source: source, keep=lambda cell: True, start=SOL
     write_notebook(path, notebook)
 
 
+FORGED = """
+
+import atexit, json, os, sys, threading
+def shout(*arguments):
+    tasks = [{"task": "ex01_convolution/conv2d", "state": "passed", "mistake": None, "kind": "",
+              "message": "forged"}]
+    for word in ("course submission: ", sys.argv[-1], "0" * 32):
+        os.write(1, f"\\n{word} {json.dumps({'exercise': 'ex01', 'tasks': tasks})}\\n".encode())
+atexit.register(shout)
+shout()
+os.chdir("/")
+os.environ["COURSE_PROGRESS"] = "/"
+def my_conv2d(*arguments):
+    return 0
+"""
+
+
 def not_the_function(cell):
     return "def my_conv2d" not in cell_source(cell)
 
@@ -47,6 +65,14 @@ def judged(tmp_path_factory):
            "np.zeros = lambda *a, **k: 1 / 0\n" + s)
     (folder / "kai").mkdir()
     (folder / "kai" / name).write_text("not a notebook", encoding="utf-8")
+    submit(folder / "lena" / name, lambda s: s + "\nmy_conv2d(1)\n")
+    submit(folder / "mara" / name, lambda s: s + FORGED)
+    submit(folder / "nils" / name, lambda s: s + "\nimport subprocess, sys\n"
+           "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(63.5)'],\n"
+           "                     start_new_session=True)\n")
+    submit(folder / "olga" / name, lambda s: s.replace("return y", "return y[0, 0, 0, 99]"))
+    progress = {"tasks": {TASK: {"state": "passed", "attempts": 4}}}
+    (folder / "anna" / "progress.json").write_text(json.dumps(progress))
     (folder / ".ipynb_checkpoints").mkdir()
     submit(folder / ".ipynb_checkpoints" / name)
     before = {path: path.read_bytes() for path in folder.rglob("*.ipynb")}
@@ -62,6 +88,8 @@ EXPECTED = {
     "emil": ("missing", "its cell does not run (SyntaxError"),
     "fritz": ("missing", "its cell does not run (too slow"),
     "gerd": ("missing", "its cell does not run ("),
+    "lena": ("passed", "passed"), "mara": ("failed", "must be one NumPy array"),
+    "nils": ("passed", "passed"), "olga": ("failed", "axis 3 has 2 places"),
     "hanna": ("passed", "passed"), "ida": ("failed", "did not come back"),
 }
 
@@ -79,14 +107,59 @@ def test_what_cannot_be_read_is_named_and_costs_nobody_else(judged):
     status, entries, _ = judged
     assert status == 1
     (kai,) = [entry for entry in entries if entry["student"] == "kai"]
-    assert "no verdict" in kai["error"] and len(entries) == 11
+    assert "no verdict" in kai["error"] and len(entries) == 15
     assert {entry["student"] for entry in entries} >= {"jan_ex01_convolution"}
 
 
 def test_the_page_shows_every_task_and_escapes(judged):
     page = judged[2]
-    assert page.count("<tr>") == 12 and "ex01_convolution/conv2d" in page
+    assert page.count("<tr><td>") == 1 + 15 and "ex01_convolution/conv2d" in page
+    assert "<td>passed</td><td>4</td>" in page and "1 × kernel rotated" in page
     assert not re.search(r"src=|https?://", page)
+
+
+def test_attempts_are_those_that_were_handed_in(judged):
+    _, entries, _ = judged
+    known = {entry["student"]: entry["tasks"][0]["attempts"] for entry in entries
+             if "tasks" in entry}
+    assert known.pop("anna") == 4 and set(known.values()) == {None}
+
+
+def test_the_text_has_state_attempts_mistake_and_a_summary(judged):
+    _, entries, _ = judged
+    lines = report.table(entries)
+    [anna] = [line for line in lines if line.startswith("anna ")]
+    assert anna.split() == ["anna", TASK, "passed", "4"]
+    [olga] = [line for line in lines if line.startswith("olga ")]
+    assert olga.endswith("failed            (IndexError)")
+    first, last = report.summary(entries)
+    assert first.startswith(TASK) and "6 passed, 4 failed, 4 missing" not in first
+    states = [entry["tasks"][0]["state"] for entry in entries if "tasks" in entry]
+    for state in set(states):
+        assert f"{states.count(state)} {state}" in first
+    assert "4.0 attempts on average" in first and "1 x kernel rotated" in first
+    assert last == f"15 notebooks, {states.count('passed')} of {len(states)} tasks passed"
+
+
+def test_what_a_cell_starts_does_not_go_on(judged):
+    left = [name for name in filter(str.isdigit, os.listdir("/proc"))
+            if b"63.5" in read(f"/proc/{name}/cmdline")]
+    assert left == []
+
+
+def read(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+def test_of_your_own_exercises_the_attempts_are_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path))
+    (tmp_path / "progress.json").write_text(json.dumps(
+        {"tasks": {TASK: {"state": "failed", "attempts": 7}}}))
+    assert report.attempts(UNTOUCHED, UNTOUCHED.parents[1]) == {TASK: 7}
+    assert report.attempts(SOLVED, SOLVED.parents[1]) == {}
 
 
 def test_an_empty_folder_is_said(tmp_path, capsys):

@@ -74,8 +74,13 @@ POOL_CASES = (
 POOL_MISTAKES = _some(
     MAX_MISTAKES,
     ("every tie gets all", "ties share", "last winner", "first by columns", "address transposed",
-     "everybody gets it", "shared equally", "written at the output's place",
-     "written into the first window", "dy ignored", "all zeros"),
+     "everybody gets it", "shared equally", "one of each row", "number as address", "smallest",
+     "window too large", "window too small", "maximum instead of dy", "maximum of the image",
+     "dx with the shape of dy", "begun with x", "first window only", "one range for both",
+     "written at the output's place", "written into the first window", "stride ignored",
+     "last windows left out", "multiplied by the value", "rows and columns swapped",
+     "divided by the number of images", "negative dy cut off", "dy ignored", "sign",
+     "whole numbers", "all zeros"),
     _windows_of_2,
     planted="more gradient comes out than went in: where several pixels share the maximum, each "
     "still gets all of dy. Only the first one, read row by row, gets it.",
@@ -102,9 +107,15 @@ FILTER_CASES = (
 )
 FILTER_MISTAKES = _some(
     WEIGHT_MISTAKES,
-    ("offset lost", "turned", "rows reversed", "columns reversed", "transposed", "last image only",
-     "last window only", "divided by the number of images", "mean over the outputs",
-     "windows next to each other", "filters and channels swapped", "dy ignored", "all zeros"),
+    ("offset lost", "offset in the rows only", "offset in the columns only",
+     "offset counted from 1", "turned", "rows reversed", "columns reversed", "transposed",
+     "one sum for all", "square kernel", "one range for both", "last image only",
+     "last window only", "first window only", "divided by the number of images",
+     "mean over the outputs", "windows next to each other", "filters and channels swapped",
+     "channels added up", "first channel everywhere", "filters added up",
+     "first filter everywhere", "dy turned",
+     "dy of the channel", "dy ignored", "x ignored", "last outputs left out", "sign",
+     "whole numbers", "all zeros"),
     _no_padding,
     planted="all weights of a slice still get the same number. The window of weight (u, v) begins "
     "at row u and column v of the image.",
@@ -118,7 +129,34 @@ def _end_not_shifted(dy, x, weight_shape):
     return dweight
 
 
+
+def _slices_that_end(at):
+    """Slices from the offset to `at(offset, size of dy, size of the kernel)`; einsum may stop."""
+
+    def variant(dy, x, weight_shape):
+        dweight, sizes = np.zeros(weight_shape, dy.dtype), dy.shape[2:]
+        for offset in np.ndindex(*weight_shape[2:]):
+            rows, columns = (slice(start, at(start, size, kernel)) for start, size, kernel in
+                             zip(offset, sizes, weight_shape[2:], strict=True))
+            dweight[:, :, *offset] = np.einsum("nfij,ncij->fc", dy, x[:, :, rows, columns])
+        return dweight
+
+    return variant
+
+
 FILTER_MISTAKES += (
+    Mistake(
+        "window without an end",
+        "the window of weight (u, v) has no end, so that it is larger than dy. It ends at u plus "
+        "the height and v plus the width of dy.",
+        _slices_that_end(lambda start, size, kernel: None), BOOKKEEPING,
+    ),
+    Mistake(
+        "window as large as the kernel",
+        "the window of weight (u, v) is as large as the kernel. It is as large as dy: the weight "
+        "met one pixel for each output.",
+        _slices_that_end(lambda start, size, kernel: start + kernel), BOOKKEEPING,
+    ),
     Mistake(
         "end not shifted",
         "the window of weight (u, v) begins at its offset now, but ends where it ended before, so "
@@ -165,19 +203,43 @@ def _softmax(change):
     )
 
 
+def _without_keepdims(maximum, total):
+    """(N,) meets (N, classes): an error, or for N = classes the wrong numbers."""
+
+    def variant(logits, labels):
+        largest = logits.max(axis=1, keepdims=not maximum)
+        powers = np.exp(logits - largest)
+        p = powers / powers.sum(axis=1, keepdims=not total)
+        return (p - _one_hot(logits, labels)) / len(logits)
+
+    return variant
+
+
+def _naive(shifted):
+    def variant(logits, labels):
+        with np.errstate(all="ignore"):
+            powers = np.exp(shifted(logits))
+            p = powers / powers.sum(axis=1, keepdims=True)
+        return (p - _one_hot(logits, labels)) / len(logits)
+
+    return variant
+
+
 SOFTMAX_MISTAKES = (
     Mistake(
         "element by element",
         "the wrong classes still get 0: the two derivatives are multiplied element by element. "
         "Every probability depends on every logit; taken together, p − t is left.",
         _softmax(lambda p, t, N: -t * (1 - p) / N), JACOBIAN,
-        (_softmax(lambda p, t, N: -t * (1 - p)), _softmax(lambda p, t, N: t * (p - 1) * p / N)),
+        (_softmax(lambda p, t, N: -t * (1 - p)), _softmax(lambda p, t, N: t * (p - 1) * p / N),
+         _softmax(lambda p, t, N: -t / N), _softmax(lambda p, t, N: -t)),
     ),
     Mistake(
         "slope kept",
-        "p − t is right, but the factor p(1 − p) is still there. In cross-entropy it cancels.",
+        "p − t is right, but a factor p or p(1 − p) is still there. In cross-entropy it cancels.",
         _softmax(lambda p, t, N: (p - t) * p * (1 - p) / N), GATES,
-        (_softmax(lambda p, t, N: (p - t) * p * (1 - p)),),
+        (_softmax(lambda p, t, N: (p - t) * p * (1 - p)), _softmax(lambda p, t, N: (p - t) * p / N),
+         _softmax(lambda p, t, N: (p - t) * p)),
     ),
     Mistake(
         "not divided by the number of examples",
@@ -222,6 +284,51 @@ SOFTMAX_MISTAKES = (
          / len(logits),),
     ),
     Mistake(
+        "labels subtracted",
+        "the labels themselves are subtracted. Subtract 1 in one place of each row, the column "
+        "labels[n].",
+        lambda logits, labels: (_probabilities(logits) - labels[:, None]) / len(logits), GATES,
+        (lambda logits, labels: (_probabilities(logits) - labels) / len(logits),),
+    ),
+    Mistake(
+        "every label in every row",
+        "p[:, labels] is the column of every label in all rows. Pair each row with its own label: "
+        "p[np.arange(N), labels].",
+        lambda logits, labels: (_probabilities(logits) - np.isin(
+            np.arange(logits.shape[1]), labels)) / len(logits), GATES,
+    ),
+    Mistake(
+        "first example only",
+        "1 is subtracted in the first row only. Every example has its right class.",
+        _softmax(lambda p, t, N: (p - t * (np.arange(N) == 0)[:, None]) / N), GATES,
+        (_softmax(lambda p, t, N: (p - t * (np.arange(N) == N - 1)[:, None]) / N),),
+    ),
+    Mistake(
+        "truth added",
+        "1 is added at the right class. It is taken off: raising the right logit lowers the loss.",
+        _softmax(lambda p, t, N: (p + t) / N), GATES, (_softmax(lambda p, t, N: p + t),),
+    ),
+    Mistake(
+        "labels counted from 1",
+        "1 is subtracted at the class before the right one. Labels count from 0, as Python does.",
+        lambda logits, labels: (_probabilities(logits) - _one_hot(
+            logits, (labels - 1) % logits.shape[1])) / len(logits), GATES,
+    ),
+    Mistake(
+        "an axis lost",
+        "the maximum or the sum has lost an axis: shape (N,) meets the last axis of (N, classes). "
+        "Keep it, with keepdims=True.",
+        _without_keepdims(True, True), GATES,
+        (_without_keepdims(True, False), _without_keepdims(False, True)),
+    ),
+    Mistake(
+        "exponential too large",
+        "exp of a large score is inf, and inf/inf is nan. Subtract each row's largest score "
+        "first: that line of the broken function is right.",
+        _naive(lambda logits: logits), GATES,
+        (_naive(lambda logits: logits - logits.max()),),
+    ),
+    Mistake(
         "derivative of the logarithm only",
         "this is the gradient with respect to the probabilities, −1/p. The softmax is still to "
         "be walked through.",
@@ -256,11 +363,38 @@ IMAGE_MISTAKES = _some(
     INPUT_MISTAKES,
     ("empty without padding", "padding not cropped", "cropped at the end only",
      "cropped in front only", "cropped twice", "cropped on rows only", "cropped on columns only",
-     "kernel the wrong way round", "replaced instead of added", "last filter only",
-     "filters and channels swapped", "without padding only", "all zeros"),
+     "always cropped by 1", "height for the width", "kernel the wrong way round",
+     "replaced instead of added", "last filter only", "first filter only",
+     "filters and channels swapped", "filters not added up", "first slice for every channel",
+     "channels added up", "last outputs left out", "dy ignored", "weights ignored",
+     "divided by the number of images", "sign", "without padding only", "all zeros"),
     _stride_1,
     planted="with padding 0 your dx is still empty: [p:-p] is then [0:0], which is nothing. "
     "Compute where the image ends, p + H, and slice to there.",
+)
+
+
+def _ends_of_dy(end_of):
+    """The crop ends at end_of(size of dy, padding), not where the image ends."""
+
+    def variant(dy, weight, padding):
+        (OH, OW), (KH, KW) = dy.shape[2:], weight.shape[2:]
+        size = (len(dy), weight.shape[1], OH + KH - 1, OW + KW - 1)
+        whole = input_right(dy, weight, size, 1, 0)
+        return whole[:, :, padding : end_of(OH, padding), padding : end_of(OW, padding)]
+
+    return variant
+
+
+IMAGE_MISTAKES += (
+    Mistake(
+        "cropped to the size of dy",
+        "the crop ends where dy ends. It ends where the image does: the size of the padded array, "
+        "OH + KH − 1, minus the padding.",
+        _ends_of_dy(lambda size, padding: size), BOOKKEEPING,
+        (_ends_of_dy(lambda size, padding: size - padding),
+         _ends_of_dy(lambda size, padding: size + padding)),
+    ),
 )
 
 

@@ -5,6 +5,8 @@ Only `course_lib.check.backprop` imports this module; it uses the library's oper
 
 import numpy as np
 
+from course_lib.check.backprop_layers import whole
+from course_lib.check.backprop_pools import as_many_columns_as_rows, as_many_rows_as_columns
 from course_lib.check.loops import Stops
 from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
 from course_lib.conv import conv2d, conv2d_backward
@@ -135,6 +137,108 @@ def _off_both_sides(array, size, padding, axis):
 
 def _nothing(array, size, padding, axis):
     return array
+
+
+def gathered_by_slices(zeros_of, turned=True):
+    """Gather pixel by pixel from dy with zeros_of(K, padding) zeros around it, slices of it.
+
+    A window that was cut short is a ValueError, unless NumPy can broadcast it.
+    """
+
+    def variant(dy, weight, x_shape, stride, padding):
+        kernel, (KH, KW) = weight[:, :, ::-1, ::-1] if turned else weight, weight.shape[2:]
+        sides = [(zeros_of(size, padding),) * 2 for size in (KH, KW)]
+        big, dx = np.pad(dy, ((0, 0), (0, 0), *sides)), np.zeros(x_shape, dy.dtype)
+        for n, c, i, j in np.ndindex(*x_shape):
+            dx[n, c, i, j] = (big[n, :, i : i + KH, j : j + KW] * kernel[:, c]).sum()
+        return dx
+
+    return variant
+
+
+def scattered(height_of=lambda size, padding: size + 2 * padding, size_of=None, product=None,
+              cut=_inside):
+    """Scatter by slices: every output adds to its window of the padded image.
+
+    height_of(H, padding): rows of the padded image, and columns likewise. size_of(KH, KW): of the
+    slice. product(dy at one position, weight): what is added.
+    """
+
+    def variant(dy, weight, x_shape, stride, padding):
+        (N, C, H, W), (KH, KW) = x_shape, weight.shape[2:]
+        whole = np.zeros((N, C, height_of(H, padding), height_of(W, padding)), dy.dtype)
+        KH, KW = size_of(KH, KW) if size_of else (KH, KW)
+        for i, j in np.ndindex(*dy.shape[2:]):
+            target = whole[:, :, i * stride : i * stride + KH, j * stride : j * stride + KW]
+            target += (product or _summed_over_filters)(dy[:, :, i, j], weight)
+        return whole[:, :, cut(H, padding), cut(W, padding)]
+
+    return variant
+
+
+def _summed_over_filters(dy, weight):
+    return np.tensordot(dy, weight, axes=(1, 0))
+
+
+def _spread(dy, weight, x_shape, stride, padding):
+    """Row i + u*stride for i*stride + u: an IndexError beyond the end."""
+    N, C, H, W = x_shape
+    whole = np.zeros((N, C, H + 2 * padding, W + 2 * padding), dy.dtype)
+    for i, j, u, v in np.ndindex(*dy.shape[2:], *weight.shape[2:]):
+        whole[:, :, i + u * stride, j + v * stride] += dy[:, :, i, j] @ weight[:, :, u, v]
+    return whole[:, :, _inside(H, padding), _inside(W, padding)]
+
+
+def _not_summed(dy, weight):
+    """(N, F, 1, 1) * (F, C, KH, KW): an error, unless the numbers are equal by chance."""
+    return dy[:, :, None, None] * weight
+
+
+def _forward_again(dy, weight, x_shape, stride, padding):
+    return conv2d(dy, weight, None, stride, padding)[0]
+
+
+def _padded_like_a_square(swapped):
+    """conv2d(dy, turned, padding=KH - 1): as many columns of zeros as rows."""
+
+    def variant(dy, weight, x_shape, stride, padding):
+        kernel = weight[:, :, ::-1, ::-1]
+        kernel = kernel.swapaxes(0, 1) if swapped else kernel
+        return conv2d(dy, kernel, None, 1, weight.shape[2] - 1)[0]
+
+    return variant
+
+
+def _height_for_both(dy, weight, x_shape, stride, padding):
+    whole = _whole(dy, weight, x_shape, (stride, stride), padding)
+    return whole[:, :, _inside(x_shape[2], padding), _inside(x_shape[2], padding)]
+
+
+def _height_and_width_swapped(dy, weight, x_shape, stride, padding):
+    whole = _whole(dy, weight, x_shape, (stride, stride), padding)
+    return whole[:, :, _inside(x_shape[3], padding), _inside(x_shape[2], padding)]
+
+
+def _first_window(images):
+    def change(dy):
+        first = np.zeros_like(dy)
+        first[images, :, 0, 0] = dy[images, :, 0, 0]
+        return first
+
+    return change
+
+
+def _very_first(dy):
+    first = np.zeros_like(dy)
+    first[0, 0, 0, 0] = dy[0, 0, 0, 0]
+    return first
+
+
+def _dy_changed(change):
+    def variant(dy, *rest):
+        return input_right(change(dy), *rest)
+
+    return variant
 
 
 def _weight_changed(change):
@@ -275,6 +379,7 @@ INPUT_MISTAKES = (
         "the kernel meets dy the wrong way round. If you gather from the padded dy, slide the "
         "kernel turned by 180° (once); if you add dy * weight into windows, do not turn it at all.",
         _weight_changed(lambda weight: weight[:, :, ::-1, ::-1]), ONE_DIMENSION,
+        (_weight_changed(lambda weight: -weight[:, :, ::-1, ::-1]),),
     ),
     Mistake(
         "turned in the rows only",
@@ -295,6 +400,38 @@ INPUT_MISTAKES = (
         _kernel_transposed, BOOKKEEPING,
         (_weight_changed(lambda w: w.swapaxes(2, 3)[:, :, ::-1, ::-1] if w.shape[2] == w.shape[3]
                          else w[:, :, :0]),),
+    ),
+    Mistake(
+        "square kernel",
+        "the kernel is taken for a square. It is KH rows high and KW columns wide.",
+        scattered(size_of=lambda KH, KW: (KH, KH)), BOOKKEEPING,
+        (scattered(size_of=lambda KH, KW: (KW, KW)), _padded_like_a_square(True),
+         _padded_like_a_square(False)),
+    ),
+    Mistake(
+        "one range for both",
+        "rows and columns of dy are counted with the same range. There are OH rows and OW "
+        "columns, dy.shape[2] and dy.shape[3].",
+        _dy_changed(as_many_columns_as_rows), BOOKKEEPING,
+        (_dy_changed(as_many_rows_as_columns),),
+    ),
+    Mistake(
+        "first window only",
+        "only the first output hands something back. Is the return inside the loop?",
+        _dy_changed(_first_window(slice(None))), BOOKKEEPING,
+        (_dy_changed(_very_first), _dy_changed(_first_window(0))),
+    ),
+    Mistake(
+        "forward again",
+        "this is the forward pass, with dy in the place of x. Going back the numbers spread: each "
+        "output hands dy * weight to the whole window that it read.",
+        _forward_again, ONE_DIMENSION,
+    ),
+    Mistake(
+        "filters not added up",
+        "dy[:, :, i, j] is (N, F), the weight (F, C, KH, KW): multiplied as they are, filters meet "
+        "channels, and nothing is summed. Sum the products over f, for each channel.",
+        scattered(product=_not_summed), BOOKKEEPING,
     ),
     Mistake(
         "replaced instead of added",
@@ -341,6 +478,25 @@ INPUT_MISTAKES = (
         _cut(_all), BOOKKEEPING,
     ),
     Mistake(
+        "padded on one side",
+        "the array is too small for the padded image: it has H + padding rows. Padding is on both "
+        "sides, H + 2*padding.",
+        scattered(height_of=lambda size, padding: size + padding), BOOKKEEPING,
+    ),
+    Mistake(
+        "height for the width",
+        "height and width are mixed up where the padding is cropped: rows end at padding + H, "
+        "columns at padding + W.",
+        _height_for_both, BOOKKEEPING, (_height_and_width_swapped,),
+    ),
+    Mistake(
+        "always cropped by 1",
+        "one row and one column are cropped on each side, whatever the padding is. Crop `padding` "
+        "of them.",
+        _cut(lambda size, padding: slice(1, 1 + size)), BOOKKEEPING,
+        (_cut(lambda size, padding: slice(1, -1)),),
+    ),
+    Mistake(
         "cropped at the end only",
         "dx is cut off at the wrong place: the padding's rows above and columns left of the image "
         "are still in it. The image begins at row `padding` of the padded one.",
@@ -359,7 +515,8 @@ INPUT_MISTAKES = (
         "cropped twice",
         "more than the padding is cropped: dx must keep all H rows and W columns of x.",
         _cut(lambda size, padding: slice(padding, size)), BOOKKEEPING,
-        (_cut(lambda size, padding: slice(2 * padding, size)),),
+        (_cut(lambda size, padding: slice(2 * padding, size)),
+         _cut(lambda size, padding: slice(padding, padding + size - 1))),
     ),
     Mistake(
         "cropped on rows only",
@@ -376,6 +533,8 @@ INPUT_MISTAKES = (
         "with padding 0 your dx is empty: [p:-p] is [0:0], which is nothing. Slice from p to "
         "p + H.",
         _cut(lambda size, padding: slice(padding, -padding)), BOOKKEEPING,
+        (_cut(_inside, lambda size, padding: slice(padding, -padding)),
+         _cut(lambda size, padding: slice(padding, -padding), _inside)),
     ),
     Mistake(
         "indices wrap around",
@@ -407,6 +566,12 @@ INPUT_MISTAKES = (
         _moved(lambda stride: (1, stride)), BOOKKEEPING,
     ),
     Mistake(
+        "stride on the offset",
+        "the stride is multiplied with the kernel's offset u. It belongs to the output's position: "
+        "i * stride + u.",
+        _spread, BOOKKEEPING,
+    ),
+    Mistake(
         "one zero too many between",
         "there is one zero too many between the numbers of dy. Dilation puts stride − 1 zeros "
         "between them, none for a stride of 1: dilated[::stride] = dy.",
@@ -426,14 +591,25 @@ INPUT_MISTAKES = (
         "dy is not padded: that is the valid correlation. Gathering needs the full one, with "
         "KH − 1 rows and KW − 1 columns of zeros on each side of dy.",
         _gathered(lambda size, padding: 0, lambda stride: stride, _nothing), ONE_DIMENSION,
-        (_gathered(lambda size, padding: 0, lambda stride: 1, _nothing),),
+        (_gathered(lambda size, padding: 0, lambda stride: 1, _nothing),
+         gathered_by_slices(lambda size, padding: 0),
+         gathered_by_slices(lambda size, padding: 0, turned=False)),
+    ),
+    Mistake(
+        "dy padded by 1",
+        "dy is padded by 1, whatever the kernel is. Gathering needs KH − 1 rows and KW − 1 columns "
+        "of zeros on each side of dy.",
+        gathered_by_slices(lambda size, padding: 1), ONE_DIMENSION,
+        (gathered_by_slices(lambda size, padding: 1, turned=False),
+         _gathered(lambda size, padding: 1, lambda stride: stride, _nothing)),
     ),
     Mistake(
         "dy padded like x",
         "dy is padded by `padding`, as x was. Gathering needs KH − 1 rows and KW − 1 columns of "
         "zeros on each side of dy, and crops `padding` at the end.",
         _gathered(lambda size, padding: padding, lambda stride: stride, _nothing), ONE_DIMENSION,
-        (_gathered(lambda size, padding: padding, lambda stride: 1, _nothing),),
+        (_gathered(lambda size, padding: padding, lambda stride: 1, _nothing),
+         gathered_by_slices(lambda size, padding: padding)),
     ),
     Mistake(
         "dy padded by one too many",
@@ -496,6 +672,14 @@ INPUT_MISTAKES = (
         "dy is not used: your dx is right only if every upstream gradient is 1. Multiply by dy.",
         lambda dy, *rest: input_right(np.ones_like(dy), *rest), ONE_DIMENSION,
     ),
+    Mistake(
+        "negative dy cut off",
+        "negative numbers of dy are not handed back. A gradient may be negative, and a "
+        "convolution has no gate.",
+        _dy_changed(lambda dy: np.maximum(dy, 0)), MEAN_ONCE,
+    ),
+    whole(input_right, scattered(product=lambda dy, weight: np.trunc(
+        _summed_over_filters(dy, weight)))),
     Mistake(
         "last outputs left out",
         "the last row and the last column of dy are never used. Do your loops end one step early?",

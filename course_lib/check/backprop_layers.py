@@ -3,6 +3,8 @@
 Only `course_lib.check.backprop` imports this module; it uses the library's operations.
 """
 
+import itertools
+
 import numpy as np
 
 from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
@@ -13,11 +15,23 @@ from course_lib.pointwise import relu_backward as library_relu_backward
 PATHS_ADD = Section("05a_backpropagation", "A gradient is a question about one small change")
 GATES = Section("05a_backpropagation", "ReLU closes gates, and the loss starts the flow")
 ADDRESS = Section("05a_backpropagation", "Pooling sends the gradient back along an address")
+WHOLE = Section("00_start_here", "In the wild: whole numbers that stay whole")
 
 
 def numbers(shape, seed, dtype=np.float64, scale=1.0):
     count = int(np.prod(shape))
     return (small_numbers(count, seed).reshape(shape) * scale).astype(dtype)
+
+
+def whole(right, *others) -> Mistake:
+    """Return the mistake of a gradient that is cut or floored to whole numbers."""
+    return Mistake(
+        "whole numbers",
+        "the digits after the decimal point are lost. An array made with dtype=int, int(...) and "
+        "the division // keep whole numbers only.",
+        lambda *given: np.trunc(right(*given)), WHOLE,
+        (lambda *given: np.floor(right(*given)), *others),
+    )
 
 
 # Dense
@@ -96,25 +110,69 @@ def divided(d, dy, x, weight):
     return d / len(dy)
 
 
+def _without_the_last(dy, x, weight):
+    """range(N - 1): the last example hands nothing back."""
+    dx, dweight, dbias = dense_right(dy[:-1], x[:-1], weight)
+    return np.concatenate([dx, 0 * x[-1:]]), dweight, dbias
+
+
+def _negative(d, *_):
+    return -d
+
+
+SLIPS = (  # often made together: in dx, in dweight, in dbias
+    (_weight_not_turned,),
+    (lambda d, *_: d.T, _x_not_transposed, divided, _negative),
+    (lambda d, dy, *_: dy, lambda d, dy, *_: dy.sum(axis=1), lambda d, *_: d[None], divided,
+     lambda d, dy, *_: dy.mean(axis=1), lambda d, dy, *_: np.asarray(dy.sum())),
+)
+
+
+def _and_later_slips(position, change):
+    """Return the variants with this change and with one in the results behind it."""
+    choices = [(None, *SLIPS[later]) if later > position else (None,) for later in range(3)]
+    return tuple(
+        _several({position: change, **{k: slip for k, slip in enumerate(slips) if slip}})
+        for slips in itertools.product(*choices) if any(slips)
+    )
+
+
 DENSE_MISTAKES = (
     Mistake(
         "weight not transposed",
         "dx is dy times the weight as it is. Input i reached output o through weight[i, o], so "
         "going back the weight is transposed: the shapes (N, O), (O, I) give (N, I).",
-        _one(0, _weight_not_turned), PATHS_ADD, (_one(0, _stops_otherwise),),
+        _one(0, _weight_not_turned), PATHS_ADD,
+        (_one(0, _stops_otherwise), *_and_later_slips(0, _weight_not_turned)),
+    ),
+    Mistake(
+        "dx transposed",
+        "your dx is transposed: a row for each input. It has the shape of x, a row for each "
+        "example.",
+        _one(0, lambda d, *_: d.T), PATHS_ADD, _and_later_slips(0, lambda d, *_: d.T),
     ),
     Mistake(
         "dweight transposed",
         "your dweight is transposed. It has the shape of the weight, (inputs, outputs): x "
         "transposed, times dy.",
         _one(1, lambda d, *_: d.T), PATHS_ADD,
-        (_one(1, lambda d, *_: d.T.reshape(d.shape)),),
+        (_one(1, lambda d, *_: d.T.reshape(d.shape)),
+         *_and_later_slips(1, lambda d, *_: d.T)),
     ),
     Mistake(
         "x not transposed",
-        "dweight is x times dy as they are. The sum must go over the batch: x transposed, times "
-        "dy, gives (inputs, N) (N, outputs).",
+        "dweight is a product of x and dy that sums over another axis than the batch. x "
+        "transposed, times dy, is (inputs, N) (N, outputs), and sums over N.",
         _one(1, _x_not_transposed), PATHS_ADD,
+        (_one(1, lambda d, dy, x, w: x @ dy.T), *_and_later_slips(1, _x_not_transposed)),
+    ),
+    Mistake(
+        "element by element",
+        "numbers are multiplied one by one (*) where a matrix product (@) is needed: every input "
+        "meets every output.",
+        lambda dy, x, w: (dy * w, x * dy, dy), PATHS_ADD,
+        (_one(0, lambda d, dy, x, w: dy * w), _one(1, lambda d, dy, x, w: x * dy),
+         _several({0: lambda d, dy, x, w: dy * w, 1: lambda d, dy, x, w: x * dy})),
     ),
     Mistake(
         "batch not summed in dbias",
@@ -124,15 +182,22 @@ DENSE_MISTAKES = (
     ),
     Mistake(
         "dbias over outputs",
-        "dbias is summed over the outputs instead of the examples. Each output has a bias of its "
+        "dbias is summed over the outputs. Each output has a bias of its "
         "own: the axis that goes is the batch, 0.",
         _one(2, lambda d, dy, x, weight: dy.sum(axis=1)), PATHS_ADD,
-        (_one(2, lambda d, dy, x, weight: np.full_like(d, dy.sum())),),
+        (_one(2, lambda d, dy, x, weight: np.full_like(d, dy.sum())),
+         _one(2, lambda d, dy, x, weight: np.asarray(dy.sum()))),
     ),
     Mistake(
         "dbias keeps an axis",
         "dbias has an axis too many: it has the shape of the bias, (outputs,).",
-        _one(2, lambda d, *_: d[None]), PATHS_ADD,
+        _one(2, lambda d, *_: d[None]), PATHS_ADD, (_one(2, lambda d, dy, *_: d[None] / len(dy)),),
+    ),
+    Mistake(
+        "dbias once per input",
+        "dbias is too large by the number of inputs: is it added to inside the loop over them? "
+        "Each example adds dy[n, o] to it once.",
+        _one(2, lambda d, dy, x, weight: d * len(weight)), PATHS_ADD,
     ),
     Mistake(
         "dbias is a mean",
@@ -150,8 +215,36 @@ DENSE_MISTAKES = (
         "divided by the number of examples",
         "dweight and dbias are divided by N, the number of examples. The mean is taken once, in "
         "the loss, and its 1/N is in dy already.",
-        _several({1: divided, 2: divided}), GATES, (_several({0: divided, 1: divided, 2: divided}),
-                                                    _one(0, divided)),
+        _several({1: divided, 2: divided}), GATES,
+    ),
+    Mistake(
+        "dx divided by the number of examples",
+        "dx is divided by N, the number of examples. The mean is taken once, in the loss, and its "
+        "1/N is in dy already.",
+        _one(0, divided), GATES, (_several({0: divided, 1: divided, 2: divided}),
+                                  _several({0: divided, 1: divided})),
+    ),
+    Mistake(
+        "divided by another number",
+        "dweight is divided by the number of inputs or of outputs. Nothing was divided on the way "
+        "there, so nothing is on the way back.",
+        _one(1, lambda d, dy, x, w: d / len(w)), PATHS_ADD,
+        (_one(1, lambda d, dy, x, w: d / w.shape[1]), _one(1, lambda d, dy, x, w: d / w.size)),
+    ),
+    Mistake(
+        "last example left out",
+        "the last example is never used. Does your loop over n end one step early?",
+        _without_the_last, PATHS_ADD,
+        (_several({1: lambda d, dy, x, w: x[:-1].T @ dy[:-1], 2: lambda d, dy, *_: dy[:-1].sum(0)}),
+         _one(2, lambda d, dy, *_: dy[:-1].sum(0))),
+    ),
+    Mistake(
+        "a gate too many",
+        "dx is 0 where x is not positive: that is ReLU's gate, the layer before. This layer has "
+        "none, and every input has its slope.",
+        _one(0, lambda d, dy, x, w: d * (x > 0)), GATES,
+        (lambda dy, x, w: dense_right(dy * (dy > 0), x, w),
+         lambda dy, x, w: dense_right(dy * (dense(x, w, 0 * w[0])[0] > 0), x, w)),
     ),
     Mistake(
         "one example only",
@@ -210,8 +303,10 @@ DENSE_MISTAKES = (
          _one(0, lambda d, *_: d.sum(axis=0, keepdims=True))),
     ),
     Mistake(
-        "sign", "all signs are wrong. The gradient says where the loss rises; the minus comes in "
-        "the step, not here.", lambda *a: tuple(-d for d in dense_right(*a)), PATHS_ADD,
+        "sign", "there is a minus too many. The gradient says where the loss rises; the minus "
+        "comes in the step, not here.", lambda *a: tuple(-d for d in dense_right(*a)), PATHS_ADD,
+        tuple(_several({part: _negative for part in parts})
+              for parts in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2))),
     ),
     Mistake(
         "all zeros", "the results are zeros: nothing was added into the arrays.",
@@ -257,6 +352,22 @@ RELU_MISTAKES = (
         lambda dy, x: dy.copy(), GATES,
     ),
     Mistake(
+        "only the open places",
+        "these are only the numbers that pass. dx keeps the shape of x, with 0 where nothing "
+        "passes.",
+        lambda dy, x: dy[x > 0], GATES, (lambda dy, x: dy[x >= 0],),
+    ),
+    Mistake(
+        "arguments swapped",
+        "dy and x have changed places: dy comes first, and x makes the gate.",
+        lambda dy, x: x * (dy > 0), GATES, (lambda dy, x: x * (dy >= 0),),
+    ),
+    Mistake(
+        "gate at 1",
+        "the gate opens at 1 instead of 0: where x is between 0 and 1 nothing passes.",
+        lambda dy, x: dy * (x >= 1), GATES, (lambda dy, x: dy * (x > 1),),
+    ),
+    Mistake(
         "open at zero",
         "at x = 0 your gate is open. There is no derivative at the corner; here it is 0, as in "
         "PyTorch: x > 0, not x >= 0.",
@@ -284,7 +395,9 @@ RELU_MISTAKES = (
         "multiplied by x",
         "dy is multiplied by the value max(x, 0) instead of the slope. Where x is positive the "
         "slope is 1, however large x is.",
-        lambda dy, x: dy * np.maximum(x, 0), GATES, (lambda dy, x: dy * x,),
+        lambda dy, x: dy * np.maximum(x, 0), GATES,
+        (lambda dy, x: dy * x, lambda dy, x: np.maximum(dy * x, 0),
+         lambda dy, x: np.maximum(dy, 0) * np.maximum(x, 0), lambda dy, x: dy * np.clip(x, 0, 1)),
     ),
     Mistake(
         "the gate itself",
@@ -299,8 +412,9 @@ RELU_MISTAKES = (
     ),
     Mistake(
         "x in the closed places",
-        "where the gate is closed x stands instead of 0.",
-        lambda dy, x: np.where(x > 0, dy, x), GATES, (lambda dy, x: np.where(x > 0, x, dy),),
+        "where the gate is closed something else than 0 stands, x or 1.",
+        lambda dy, x: np.where(x > 0, dy, x), GATES,
+        (lambda dy, x: np.where(x > 0, x, dy), lambda dy, x: np.where(x > 0, dy, 1)),
     ),
     Mistake(
         "leaky",
@@ -319,7 +433,16 @@ RELU_MISTAKES = (
         "dx is divided by N, the number of examples. The mean is taken once, in the loss, and its "
         "1/N is in dy already.",
         lambda dy, x: relu_right(dy, x) / len(dy), GATES,
+        (lambda dy, x: relu_right(dy, x) / x.size,),
     ),
+    Mistake(
+        "added up",
+        "dx is added up into one number or over an axis. Every number of x has a gradient of its "
+        "own.",
+        lambda dy, x: np.asarray(relu_right(dy, x).sum()), GATES,
+        (lambda dy, x: relu_right(dy, x).sum(axis=0),),
+    ),
+    whole(relu_right),
     Mistake(
         "sign", "all signs are wrong. The gradient says where the loss rises; the minus comes in "
         "the step, not here.", lambda dy, x: -relu_right(dy, x), PATHS_ADD,

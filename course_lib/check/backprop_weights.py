@@ -13,6 +13,8 @@ from course_lib.check.backprop_convolution import (
     PATHS_ADD,
     hand_example,
 )
+from course_lib.check.backprop_layers import whole
+from course_lib.check.backprop_pools import as_many_columns_as_rows, as_many_rows_as_columns
 from course_lib.check.loops import Stops, offsets, zero_padded
 from course_lib.check.tasks import Case, Mistake, Task, small_numbers
 from course_lib.conv import conv2d, conv2d_backward
@@ -129,6 +131,91 @@ def _slices_of_x(dy, x, weight_shape, stride, padding):
     return dweight
 
 
+def sliced(image_of=zero_padded, size_of=None, change=lambda products: products):
+    """Cut each window out as a slice, which ends at the border, and add up dy times it.
+
+    size_of(KH, KW): the size of the slice. change: of the products of one window.
+    """
+
+    def variant(dy, x, weight_shape, stride, padding):
+        image, dweight = image_of(x, padding), np.zeros(weight_shape, dy.dtype)
+        KH, KW = (size_of or (lambda KH, KW: (KH, KW)))(*weight_shape[2:])
+        for i, j in np.ndindex(*dy.shape[2:]):
+            window = image[:, :, i * stride : i * stride + KH, j * stride : j * stride + KW]
+            dweight += change(np.tensordot(dy[:, :, i, j], window, axes=(0, 0)))
+        return dweight
+
+    return variant
+
+
+def _without_the_last_columns(columns):
+    """The kernel's columns are counted like its rows: an IndexError, or some stay 0."""
+
+    def variant(dy, x, weight_shape, *rest):
+        dweight = weight_right(dy, x, weight_shape, *rest)
+        one, other = weight_shape[2:] if columns else weight_shape[:1:-1]
+        if one > other:
+            raise IndexError("index is out of bounds")
+        where = np.s_[:, :, :, one:] if columns else np.s_[:, :, one:]
+        dweight[where] = 0
+        return dweight
+
+    return variant
+
+
+def _padded_everywhere(x, padding):
+    return np.pad(x, padding)
+
+
+def _pixel_by_pixel_everywhere(dy, x, *rest):
+    """np.pad(x, padding) pads images and channels too, and the first ones are zeros then."""
+    weight_shape, stride, padding = rest
+    N, C = x.shape[:2]
+    return reading(_right_rows, lambda x, p: np.pad(x, p)[:N, :C])(dy, x, *rest)
+
+
+def _one_sum_for_all(dy, x, weight_shape, stride, padding):
+    """(window * dy).sum() over everything, filters and channels too."""
+    image, dweight, (OH, OW) = zero_padded(x, padding), np.zeros(weight_shape), dy.shape[2:]
+    for u, v in np.ndindex(*weight_shape[2:]):
+        seen = image[:, :, u : u + stride * OH : stride, v : v + stride * OW : stride]
+        dweight[:, :, u, v] = (seen * dy).sum()
+    return dweight
+
+
+def _images_and_filters_mixed(dy):
+    """dy.reshape(F, -1), read as if the filters were the first axis."""
+    N, F, OH, OW = dy.shape
+    return dy.reshape(F, N, OH, OW).swapaxes(0, 1)
+
+
+def _dy_of_the_channel(dy, x, weight_shape, *rest):
+    """dy[n, c] for dy[n, f]: an IndexError where there are more channels than filters."""
+    own = weight_right(dy[:, np.arange(weight_shape[1])], x, (weight_shape[1], *weight_shape[1:]),
+                       *rest)
+    one = np.stack([own[c, c] for c in range(weight_shape[1])])
+    return np.broadcast_to(one, weight_shape)
+
+
+def _first_window(images):
+    def change(dy):
+        first = np.zeros_like(dy)
+        first[images, :, 0, 0] = dy[images, :, 0, 0]
+        return first
+
+    return change
+
+
+def _very_first(dy):
+    first = np.zeros_like(dy)
+    first[0, 0, 0, 0] = dy[0, 0, 0, 0]
+    return first
+
+
+def _counted_from_one(count, kernel_size, stride, padding):
+    return offsets(count, kernel_size, stride) + 1
+
+
 def _images(which):
     def variant(dy, x, *rest):
         return weight_right(dy[which], x[which], *rest)
@@ -192,6 +279,64 @@ WEIGHT_MISTAKES = (
         reading(without_offset), BOOKKEEPING,
     ),
     Mistake(
+        "offset in the rows only",
+        "the kernel's offset v is lost: all columns of a kernel get the same gradient. Weight "
+        "(u, v) met column j * stride + v.",
+        reading(_right_rows, columns_of=without_offset), BOOKKEEPING,
+    ),
+    Mistake(
+        "offset in the columns only",
+        "the kernel's offset u is lost: all rows of a kernel get the same gradient. Weight (u, v) "
+        "met row i * stride + u.",
+        reading(without_offset, columns_of=_right_rows), BOOKKEEPING,
+    ),
+    Mistake(
+        "offset counted from 1",
+        "the windows begin one row and one column too late. The kernel's offsets u and v begin "
+        "with 0.",
+        reading(_counted_from_one, lambda x, padding: np.pad(
+            zero_padded(x, padding), ((0, 0), (0, 0), (0, 1), (0, 1)))), BOOKKEEPING,
+    ),
+    Mistake(
+        "only one product",
+        "dy and x are multiplied number by number, and nothing is added up. A weight met a pixel "
+        "in every window: sum over n, i and j.",
+        lambda dy, x, *rest: dy * x, ONE_DIMENSION,
+    ),
+    Mistake(
+        "one sum for all",
+        "one number is the sum over all filters and channels. Keep these two axes: sum over n, i "
+        "and j only.",
+        _one_sum_for_all, BOOKKEEPING,
+    ),
+    Mistake(
+        "square kernel",
+        "the kernel is taken for a square. It is KH rows high and KW columns wide.",
+        sliced(size_of=lambda KH, KW: (KH, KH)), BOOKKEEPING,
+        (sliced(size_of=lambda KH, KW: (KW, KW)), _without_the_last_columns(True),
+         _without_the_last_columns(False)),
+    ),
+    Mistake(
+        "one range for both",
+        "rows and columns of dy are counted with the same range. There are OH rows and OW "
+        "columns, dy.shape[2] and dy.shape[3].",
+        _dy_changed(as_many_columns_as_rows), BOOKKEEPING,
+        (_dy_changed(as_many_rows_as_columns),),
+    ),
+    Mistake(
+        "windows read as channels last",
+        "the windows were written as rows in another order, with the channels last, than "
+        "reshape(F, C, KH, KW) reads them. Channels come first, then rows, then columns.",
+        _dw_changed(lambda d, dy: d.transpose(0, 2, 3, 1).reshape(d.shape)), BOOKKEEPING,
+        (_dw_changed(lambda d, dy: d.transpose(0, 2, 3, 1)),),
+    ),
+    Mistake(
+        "images and filters mixed",
+        "numbers of different filters are mixed: dy.reshape(F, -1) cuts (N, F, OH, OW) in the "
+        "wrong places. Bring the filters to the front first, with transpose.",
+        _dy_changed(_images_and_filters_mixed), BOOKKEEPING,
+    ),
+    Mistake(
         "turned",
         "your dweight is turned by 180°. Only dx needs a turned kernel; weight (u, v) collects dy "
         "times the pixel that it met, at row i * stride + u.",
@@ -227,17 +372,24 @@ WEIGHT_MISTAKES = (
         _last_window_only(slice(None)), ONE_DIMENSION, (_last_window_only(-1),),
     ),
     Mistake(
+        "first window only",
+        "only the first window is in dweight. Is the return inside the loop?",
+        _dy_changed(_first_window(slice(None))), ONE_DIMENSION,
+        (_dy_changed(_very_first), _dy_changed(_first_window(0))),
+    ),
+    Mistake(
         "divided by the number of images",
         "dweight is divided by N, the number of images. The mean is taken once, in the loss, and "
         "its 1/N is in dy already: here, sum.",
         _dw_changed(lambda d, dy: d / len(dy)), MEAN_ONCE,
+        (_dw_changed(lambda d, dy: d / (len(dy) * len(d))),),
     ),
     Mistake(
         "mean over the outputs",
         "dweight is divided by the number of outputs. A gradient adds up everything that a weight "
         "touched: sum, not mean.",
         _dw_changed(lambda d, dy: d / dy[0, 0].size), ONE_DIMENSION,
-        (_dw_changed(lambda d, dy: d / dy[:, 0].size),),
+        (_dw_changed(lambda d, dy: d / dy[:, 0].size), _dw_changed(lambda d, dy: d / dy.size)),
     ),
     Mistake(
         "mean over the window",
@@ -246,12 +398,29 @@ WEIGHT_MISTAKES = (
         _dw_changed(lambda d, dy: d / d[0, 0].size), ONE_DIMENSION,
     ),
     Mistake(
+        "padded on every axis",
+        "np.pad(x, padding) also adds images and channels of zeros. Say how much for each axis: "
+        "nothing for the first two.",
+        sliced(_padded_everywhere), BOOKKEEPING, (_pixel_by_pixel_everywhere,),
+    ),
+    Mistake(
+        "padded behind only",
+        "the zeros are put below and to the right of x only. `padding` counts the zeros on each "
+        "side, above and to the left too.",
+        sliced(_padded_at(0, 1)), BOOKKEEPING, (reading(_right_rows, _padded_at(0, 2)),),
+    ),
+    Mistake(
+        "padded on one axis",
+        "x is padded above and below only, or left and right only. Rows and columns both are.",
+        sliced(_padded_at(1, 1, axes=(2,))), BOOKKEEPING, (sliced(_padded_at(1, 1, axes=(3,))),),
+    ),
+    Mistake(
         "x without padding",
         "x is not padded. The kernel read the padded image, so dweight needs it too: put "
         "`padding` rows and columns of zeros on each side of x first.",
         _without_padding_only, BOOKKEEPING,
-        (_slices_of_x, reading(_shifted_back, lambda x, padding: x),
-         reading(_right_rows, _padded_at(0, 2))),
+        (_slices_of_x, sliced(lambda x, padding: x),
+         reading(_shifted_back, lambda x, padding: x)),
     ),
     Mistake(
         "negative indices",
@@ -346,10 +515,28 @@ WEIGHT_MISTAKES = (
         _dy_transposed, BOOKKEEPING,
     ),
     Mistake(
+        "dy turned",
+        "dy meets the windows in the wrong order: it is turned by 180°. dy[n, f, i, j] belongs to "
+        "the window in row i and column j.",
+        _dy_changed(lambda dy: dy[:, :, ::-1, ::-1]), BOOKKEEPING,
+    ),
+    Mistake(
+        "dy of the channel",
+        "dy is looked up by the channel, dy[n, c]. It is the filter that made a map: dy[n, f].",
+        _dy_of_the_channel, BOOKKEEPING,
+    ),
+    Mistake(
         "dy ignored",
         "dy is not used: you add up the windows alone. Each window counts dy[n, f, i, j] times.",
         _dy_changed(np.ones_like), ONE_DIMENSION,
     ),
+    Mistake(
+        "negative dy cut off",
+        "negative numbers of dy are not used. A gradient may be negative, and a convolution has "
+        "no gate.",
+        _dy_changed(lambda dy: np.maximum(dy, 0)), MEAN_ONCE,
+    ),
+    whole(weight_right, sliced(change=np.trunc), sliced(change=np.floor)),
     Mistake(
         "x ignored",
         "x is not used: every weight gets the sum of dy, which is the bias's gradient. Multiply by "
@@ -427,6 +614,21 @@ BIAS_MISTAKES = (
         lambda dy: dy.sum(axis=(0, 2)), ONE_DIMENSION, (lambda dy: dy.sum(axis=(0, 3)),),
     ),
     Mistake(
+        "channels last",
+        "the last axis is kept. The filters are axis 1: (N, F, OH, OW). Sum over the three others.",
+        lambda dy: dy.sum(axis=(0, 1, 2)), BOOKKEEPING, (lambda dy: dy.sum(axis=(0, 1, 3)),),
+    ),
+    Mistake(
+        "last outputs left out",
+        "the last row and the last column of dy are never used. Do your loops end one step early?",
+        lambda dy: dy[:, :, :-1, :-1].sum(axis=(0, 2, 3)), ONE_DIMENSION,
+    ),
+    Mistake(
+        "first filter everywhere",
+        "every filter gets the sum of the first one. Filter f made map f: dy[:, f].",
+        lambda dy: np.repeat(bias_right(dy)[:1], dy.shape[1]), BOOKKEEPING,
+    ),
+    Mistake(
         "one position only",
         "only one position of each map is in dbias. The bias was added everywhere: sum over i "
         "and j.",
@@ -459,21 +661,22 @@ BIAS_MISTAKES = (
         "filters added up",
         "the filters are added up instead of the images. dbias has one number a filter: the axis "
         "that stays is 1.",
-        lambda dy: dy.sum(axis=(1, 2, 3)), BOOKKEEPING,
+        lambda dy: dy.sum(axis=(1, 2, 3)), BOOKKEEPING, (lambda dy: dy.sum(axis=1),),
     ),
     Mistake(
         "one number",
         "everything is added up into one number. Each filter has a bias of its own: the sum goes "
         "over n, i and j, not over f.",
         lambda dy: np.full(dy.shape[1], dy.sum(), dy.dtype), BOOKKEEPING,
-        (lambda dy: dy.sum(keepdims=True), lambda dy: dy.sum(keepdims=True).ravel()),
+        (lambda dy: dy.sum(keepdims=True), lambda dy: dy.sum(keepdims=True).ravel(),
+         lambda dy: np.asarray(dy.sum())),
     ),
     Mistake(
         "axes kept",
-        "the numbers are right, but axes of length 1 are left: dbias has the shape of the bias, "
-        "(F,), not (1, F, 1, 1).",
+        "axes of length 1 are left: dbias has the shape of the bias, (F,), not (1, F, 1, 1).",
         lambda dy: dy.sum(axis=(0, 2, 3), keepdims=True), BOOKKEEPING,
-        (lambda dy: bias_right(dy)[:, None], lambda dy: bias_right(dy)[None]),
+        (lambda dy: bias_right(dy)[:, None], lambda dy: bias_right(dy)[None],
+         lambda dy: dy.mean(axis=(0, 2, 3), keepdims=True)),
     ),
     Mistake(
         "counted",
@@ -484,7 +687,9 @@ BIAS_MISTAKES = (
     Mistake(
         "sign", "all signs are wrong. The gradient says where the loss rises; the minus comes in "
         "the step, not here.", lambda dy: -bias_right(dy), PATHS_ADD,
+        (lambda dy: -bias_right(dy) / len(dy),),
     ),
+    whole(bias_right),
     Mistake(
         "all zeros", "every number of dbias is 0: nothing was added into it.",
         lambda dy: 0 * bias_right(dy), ONE_DIMENSION,

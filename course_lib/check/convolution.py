@@ -15,6 +15,17 @@ from course_lib.check.loops import (
     slices,
     zero_padded,
 )
+from course_lib.check.slips import (
+    CARRIED_ON,
+    RETURNED_EARLY,
+    all_filters,
+    cut,
+    filter_of_the_image,
+    first_matrix_product,
+    looped,
+    matrix_product,
+    product_sum,
+)
 from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
 from course_lib.conv import conv2d
 
@@ -528,6 +539,149 @@ def _cut_inputs(*which):
     return variant
 
 
+# Loops with slices, as students write them, one thing at a time wrong
+
+
+def _slice(i, kernel_size, stride):
+    return i * stride, i * stride + kernel_size
+
+
+def _sliced(size=output_size, rows=_slice, combine=product_sum, of_padded=True, loops=None):
+    """Return the variant with another size, other slices, another sum, or other loops."""
+
+    def variant(x, weight, bias, stride, padding):
+        (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
+        image = zero_padded(x, padding) if of_padded else x
+        shape = size(H, KH, stride, padding), size(W, KW, stride, padding)
+        return cut(image, weight, bias, shape, lambda i: rows(i, KH, stride),
+                   lambda j: rows(j, KW, stride), combine, loops and loops(H, W, KH, KW))
+
+    return variant
+
+
+def _rounded_up(size, kernel_size, stride, padding):
+    return -(-(size + 2 * padding - kernel_size) // stride) + 1
+
+
+def _one_divided_too(size, kernel_size, stride, padding):
+    return (size + 2 * padding - kernel_size + 1) // stride
+
+
+def _not_padded(size, kernel_size, stride, padding):
+    return output_size(size, kernel_size, stride, 0)
+
+
+def _minus_zero(x, weight, bias, stride, padding):
+    """padded[:, :, padding:-padding, ...] = x"""
+    if padding == 0:
+        raise ValueError("could not broadcast input array")
+    return _right(x, weight, bias, stride, padding)
+
+
+def _looped_over_pixels(x, weight, bias, stride, padding):
+    """for i in range(H), read pixel by pixel: y ends before, or its last rows stay 0."""
+    return looped(_right(x, weight, bias, stride, padding), *x.shape[2:])
+
+
+def _stride_in_the_loops(x, weight, bias, stride, padding):
+    """for i in range(0, OH, stride): y[..., i, j] = the window at i."""
+    right = _right(x, weight, bias, stride, padding)
+    y, every = np.zeros_like(right), _right(x, weight, bias, 1, padding)
+    for i, j in np.ndindex(y.shape[2:]):
+        if i % stride == 0 and j % stride == 0:
+            y[:, :, i, j] = every[:, :, i, j]
+    return y
+
+
+def _product_in_place(x, weight, bias, stride, padding):
+    """window *= weight[f]: a slice is a view, and the image is multiplied again and again."""
+    image, y = zero_padded(x, padding), np.zeros_like(_right(x, weight, bias, stride, padding))
+    KH, KW = weight.shape[2:]
+    for n, f, i, j in np.ndindex(y.shape):
+        window = image[n, :, i * stride : i * stride + KH, j * stride : j * stride + KW]
+        window *= weight[f]
+        y[n, f, i, j] = window.sum() + bias[f]
+    return y
+
+
+def _bias_to_columns(x, weight, bias, stride, padding):
+    """y + bias: NumPy lines (F,) up with the columns."""
+    return _without_bias(x, weight, bias, stride, padding) + bias
+
+
+def _all_biases(x, weight, bias, stride, padding):
+    return _right(x, weight, np.full_like(bias, bias.sum()), stride, padding)
+
+
+def _weight_cut_anew(x, weight, bias, stride, padding):
+    """weight.reshape(-1, F) in place of weight.reshape(F, -1).T"""
+    columns = weight.reshape(-1, len(weight))
+    return _right(x, columns.T.reshape(weight.shape), bias, stride, padding)
+
+
+def _last_cells_left_out(x, weight, bias, stride, padding):
+    """for u in range(KH - 1)"""
+    weight = weight.copy()
+    weight[:, :, -1] = weight[:, :, :, -1] = 0
+    return _right(x, weight, bias, stride, padding)
+
+
+def _as_large_as_x(x, weight, bias, stride, padding):
+    """y = np.zeros_like(x): an IndexError where there are more filters or outputs."""
+    right, y = _right(x, weight, bias, stride, padding), np.zeros_like(x)
+    y[:, : right.shape[1], : right.shape[2], : right.shape[3]][...] = 0
+    for place in np.ndindex(right.shape):
+        y[place] = right[place]
+    return y
+
+
+def _channels_apart(x, weight, bias, stride, padding):
+    """(N, C, OH, OW): each channel with its slice of the first filter."""
+    slices = weight[0][:, None]
+    return np.concatenate([_right(x[:, c : c + 1], slices[c][None], bias[:1], stride, padding)
+                           for c in range(x.shape[1])], axis=1)
+
+
+def _filters_second(x, weight, bias, stride, padding):
+    """_, F, KH, KW = weight.shape, and weight[:, f] with bias[f]."""
+    image, F, (KH, KW) = zero_padded(x, padding), weight.shape[1], weight.shape[2:]
+    OH, OW = _right(x, weight, bias, stride, padding).shape[2:]
+    y = np.zeros((len(x), F, OH, OW), x.dtype)
+    for n, f, i, j in np.ndindex(y.shape):
+        window = image[n, :, i * stride : i * stride + KH, j * stride : j * stride + KW]
+        y[n, f, i, j] = (window * weight[:, f]).sum() + bias[f]
+    return y
+
+
+def _stride_for_padding(x, weight, bias, stride, padding):
+    return _right(x, weight, bias, padding, stride)
+
+
+def _two_axes(x, weight, bias, stride, padding):
+    return _right(x[:1, :1], weight[:1, :1], bias, stride, padding)[0, 0]
+
+
+def _two_axes_without_bias(x, weight, bias, stride, padding):
+    return _right(x[:1, :1], weight[:1, :1], None, 1, 0)[0, 0]
+
+
+def _carried_on(change):
+    return lambda x, weight, bias, *rest: change(
+        _without_bias(x, weight, bias, *rest)) + bias[:, None, None]
+
+
+def _channels_last_throughout(x, weight, bias, stride, padding):
+    """x (N, H, W, C) and weight (KH, KW, C, F), as TensorFlow has them."""
+    N, H, W, C = x.shape
+    KH, KW, _, F = weight.shape
+    image = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    y = np.zeros((N, output_size(H, KH, stride, padding), output_size(W, KW, stride, padding), F))
+    for n, i, j, f in np.ndindex(y.shape):
+        window = image[n, i * stride : i * stride + KH, j * stride : j * stride + KW]
+        y[n, i, j, f] = (window * weight[:, :, :, f]).sum() + bias[f]
+    return y
+
+
 # Where two variants give the same numbers on every case, the first is named.
 CONV2D_MISTAKES = (
     Mistake(
@@ -658,8 +812,8 @@ CONV2D_MISTAKES = (
     ),
     Mistake(
         "padding before only",
-        "zeros are added before the image only (left and top). Padding goes on each side: right "
-        "and bottom as well.",
+        "zeros count before the image only (left and top), so that the last windows are missing. "
+        "Padding goes on each side: the padded image is H + 2*padding high.",
         _padding_at(1, 0), PADDING,
     ),
     Mistake(
@@ -682,8 +836,10 @@ CONV2D_MISTAKES = (
     ),
     Mistake(
         "padding not with zeros",
-        "the border is filled with copies of the edge pixels. Here, padding is filled with zeros.",
+        "the border is filled with copies of the image's pixels. Here, padding is filled with "
+        "zeros.",
         _padding_at(1, 1, mode="edge"), PADDING,
+        tuple(_padding_at(1, 1, mode=mode) for mode in ("symmetric", "reflect", "mean", "maximum")),
     ),
     Mistake(
         "padding with ones",
@@ -778,6 +934,175 @@ CONV2D_MISTAKES = (
         "the last row and the last column of the output are never computed. Do your loops end one "
         "step early?",
         _last_left_zero, THE_TASK,
+    ),
+    Mistake(
+        "rounded up",
+        "OH and OW are rounded up, so that the last window sticks out of the image. Half a window "
+        "is no window: round down, with //.",
+        _sliced(_rounded_up), STRIDE,
+    ),
+    Mistake(
+        "+ 1 divided too",
+        "in your OH and OW the + 1 is divided by the stride, too. It counts the window at the "
+        "start and stands outside the division.",
+        _sliced(_one_divided_too), STRIDE,
+    ),
+    Mistake(
+        "size without padding",
+        "your OH and OW are those without padding: the last windows are missing. The padded image "
+        "is H + 2*padding high.",
+        _sliced(_not_padded), PADDING,
+    ),
+    Mistake(
+        "minus zero",
+        "it stops where padding is 0. Did you write into the slice padding:-padding? -0 is 0, and "
+        "that slice is empty; end it at padding + H.",
+        _minus_zero, PADDING,
+    ),
+    Mistake(
+        "cut from x",
+        "the windows are cut from x itself, not from the padded image: outside, nothing is there.",
+        _sliced(of_padded=False), PADDING,
+    ),
+    Mistake(
+        "end without the stride",
+        "the end of your slice leaves the stride out, so that the window shrinks. It begins at "
+        "i * stride, and ends KH rows further on.",
+        _sliced(rows=lambda i, k, s: (i * s, i + k)), STRIDE,
+    ),
+    Mistake(
+        "window one too small",
+        "your windows are one row and one column too small. A slice ends before its second "
+        "number: KH rows are top : top + KH, without - 1.",
+        _sliced(rows=lambda i, k, s: (i * s, i * s + k - 1)), THE_TASK,
+    ),
+    Mistake(
+        "last kernel row and column left out",
+        "the kernel's last row and last column are left out. range(KH) ends before KH already.",
+        _last_cells_left_out, ONE_OUTPUT,
+    ),
+    Mistake(
+        "loops over the image",
+        "your loops run over the rows and columns of x. They run over those of y: OH and OW.",
+        _looped_over_pixels, THE_TASK,
+        (_sliced(loops=lambda H, W, KH, KW: (H, W)),
+         _sliced(loops=lambda H, W, KH, KW: (H - KH + 1, W - KW + 1))),
+    ),
+    Mistake(
+        "stride in the loops",
+        "your loops step through y by the stride, and leave numbers of y out. Go through all of "
+        "y; the stride belongs into the place of the window, i * stride.",
+        _stride_in_the_loops, STRIDE,
+    ),
+    Mistake(
+        "added instead of multiplied",
+        "pixels and weights are added. Each pixel is *multiplied* by the weight that lies on it; "
+        "the products are added up.",
+        _sliced(combine=lambda window, weight, n, f: (window + weight[f]).sum()), ONE_OUTPUT,
+    ),
+    Mistake(
+        "matrix product",
+        "@ and np.dot are matrix products, row times column. Here each number meets the one on "
+        "which it lies: multiply with *, then add all up.",
+        _sliced(combine=matrix_product), ONE_OUTPUT, (_sliced(combine=first_matrix_product),),
+    ),
+    Mistake(
+        "total carried on",
+        "your sum still holds the products of the windows before. Start it anew for each number "
+        "of y, inside the innermost loop over y.",
+        _carried_on(CARRIED_ON[1]), THE_TASK, tuple(map(_carried_on, CARRIED_ON[:1] +
+                                                        CARRIED_ON[2:])),
+    ),
+    Mistake(
+        "returned too early",
+        "only the beginning of y is written, the rest stays 0. Does `return` stand inside a loop? "
+        "It ends the function; move it to the left.",
+        _then(RETURNED_EARLY[0]), THE_TASK, tuple(map(_then, RETURNED_EARLY[1:])),
+    ),
+    Mistake(
+        "product in place",
+        "window *= ... changes the image: a slice is a view, and the next window meets pixels that "
+        "were multiplied already. Write the product into a new array, with * alone.",
+        _product_in_place, THE_TASK,
+    ),
+    Mistake(
+        "bias along the columns",
+        "the bias is lined up with the columns: y + bias pairs the last axis. It belongs to axis "
+        "1, the filters: give it the shape (F, 1, 1), or add bias[f] in the loop.",
+        _bias_to_columns, CHANNELS,
+    ),
+    Mistake(
+        "all biases",
+        "every filter gets the sum of all biases. Filter f has its own, bias[f].",
+        _all_biases, CHANNELS,
+    ),
+    Mistake(
+        "weights cut anew",
+        "weight.reshape(-1, F) cuts the filters anew and mixes them: F comes first. Reshape to "
+        "(F, -1), then transpose.",
+        _weight_cut_anew, CHANNELS,
+    ),
+    Mistake(
+        "filters second",
+        "weight is read as (C, F, KH, KW). It is (F, C, KH, KW): filter f is weight[f].",
+        _filters_second, CHANNELS,
+    ),
+    Mistake(
+        "filter of the image",
+        "image n gets filter n. Every image meets every filter: weight[f], not weight[n].",
+        _sliced(combine=filter_of_the_image), CHANNELS,
+    ),
+    Mistake(
+        "all filters",
+        "every output is the sum over all filters. Channel f of y belongs to weight[f] alone.",
+        _sliced(combine=all_filters), CHANNELS,
+    ),
+    Mistake(
+        "channels kept apart",
+        "each input channel gives a map of its own. A filter adds up all channels: one map for "
+        "each of the F filters.",
+        _channels_apart, CHANNELS,
+    ),
+    Mistake(
+        "as large as x",
+        "y is made as large as x. It has F channels, OH rows and OW columns.",
+        _as_large_as_x, THE_TASK,
+    ),
+    Mistake(
+        "two axes",
+        "y has two axes: one image, one filter. It has four, (N, F, OH, OW), also where N and F "
+        "are 1.",
+        _two_axes, CHANNELS, (_two_axes_without_bias,),
+    ),
+    Mistake(
+        "channels last throughout",
+        "x and weight are read with the channels last, as TensorFlow has them. Here x is "
+        "(N, C, H, W), weight (F, C, KH, KW), y (N, F, OH, OW).",
+        _channels_last_throughout, CHANNELS,
+    ),
+    Mistake(
+        "arguments in another order",
+        "stride and padding are swapped in the first line of your function. The order is x, "
+        "weight, bias, stride, padding.",
+        _stride_for_padding, THE_TASK,
+    ),
+    Mistake(
+        "turned, without bias",
+        "two things: your kernel is rotated by 180° (the layer slides it as it is), and the bias "
+        "is not added.",
+        lambda x, weight, bias, *rest: _right(x, weight[:, :, ::-1, ::-1], None, *rest), TURNED,
+    ),
+    Mistake(
+        "neither stride nor padding",
+        "two things are not used yet: stride (the window of output i begins at row i * stride) and "
+        "padding (zeros on each side of the image).",
+        lambda x, weight, bias, stride, padding: _right(x, weight, bias, 1, 0), STRIDE,
+    ),
+    Mistake(
+        "neither bias nor stride nor padding",
+        "three things are not used yet: the bias, the stride and the padding. Begin with the bias: "
+        "add it once to each output.",
+        lambda x, weight, bias, stride, padding: _right(x, weight, None, 1, 0), CHANNELS,
     ),
     Mistake(
         "width from a height",

@@ -79,6 +79,14 @@ def _flat(x):
     return flatten(x)[0]
 
 
+def _written_at(x, index_of):
+    """Write pixel by pixel at index_of(c, i, j, H, W): an IndexError beyond the end."""
+    y, (H, W) = np.zeros(_flat(x).shape, x.dtype), x.shape[2:]
+    for n, c, i, j in np.ndindex(x.shape):
+        y[n, index_of(c, i, j, H, W)] = x[n, c, i, j]
+    return y
+
+
 FLATTEN_MISTAKES = (
     Mistake("batch flattened too",
             "all images end up in one single row. The batch axis stays: one row for each image, "
@@ -92,9 +100,29 @@ FLATTEN_MISTAKES = (
             "each map is read column by column. It is read row by row: index (c*H + i)*W + j.",
             lambda x: x.swapaxes(2, 3).reshape(len(x), -1), LIST),
     Mistake("first axis fastest",
-            'order="F" lets the first index run fastest. NumPy\'s usual order, in which the last '
-            "index runs fastest, is the one that we want.",
+            "the first axis runs fastest: channels, then rows, then columns (order=\"F\" does so, "
+            "and a transpose). Here the last axis runs fastest, as NumPy does by itself.",
             lambda x: x.reshape(len(x), -1, order="F"), LIST),
+    Mistake("channel forgotten in the index",
+            "the channel is missing in the index: every channel is written over the one before. "
+            "Pixel (c, i, j) stands at (c*H + i)*W + j.",
+            lambda x: _written_at(x, lambda c, i, j, H, W: i * W + j), LIST),
+    Mistake("height for width in the index",
+            "height and width are mixed up in the index: a row of a map has W numbers, a map H "
+            "rows. Pixel (c, i, j) stands at (c*H + i)*W + j.",
+            lambda x: _written_at(x, lambda c, i, j, H, W: (c * W + i) * H + j), LIST,
+            (lambda x: _written_at(x, lambda c, i, j, H, W: (c * W + i) * W + j),
+             lambda x: _written_at(x, lambda c, i, j, H, W: (c * H + i) * H + j))),
+    Mistake("only H*W numbers", "there is room for H*W numbers in a row. A row holds all channels: "
+            "C*H*W.", lambda x: x.reshape(len(x), x.shape[2] * x.shape[3]), LIST),
+    Mistake("averaged", "each channel is averaged, which leaves one number for it. Flatten does no "
+            "arithmetic: all C*H*W numbers stay.", lambda x: x.mean(axis=(2, 3)), LIST,
+            (lambda x: x.sum(axis=(2, 3)),)),
+    Mistake("a row or column lost", "the last row or column of each map is missing. All C*H*W "
+            "numbers stay.", lambda x: _flat(x[:, :, :-1]), LIST,
+            (lambda x: _flat(x[:, :, :, :-1]), lambda x: _flat(x[:, :, :-1, :-1]))),
+    Mistake("images added up", "the images are added up. Each has its own row.",
+            lambda x: x.sum(axis=0).reshape(1, -1), LIST, (lambda x: x.sum(axis=0).ravel(),)),
     Mistake("axes the wrong way round",
             "your array has a column for each image. The images are the rows: shape (N, C*H*W).",
             lambda x: _flat(x).T, LIST, (lambda x: x.reshape(-1, len(x)),)),
@@ -130,6 +158,14 @@ FLATTEN = Task(
 
 def _back(y, C, H, W):
     return y.reshape(len(y), C, H, W)
+
+
+def _read_at(y, C, H, W, place_of):
+    """Write number k of each map at place_of(k): an IndexError beyond the end."""
+    x = np.zeros((len(y), C, H, W), y.dtype)
+    for n, c, k in np.ndindex(len(y), C, H * W):
+        x[n, c, *place_of(k)] = y[n, c * H * W + k]
+    return x
 
 
 def _square_maps_only(y, C, H, W):
@@ -174,6 +210,24 @@ UNFLATTEN_MISTAKES = (
     Mistake("batch axis missing", "only the first image comes back, without its batch axis.",
             lambda y, C, H, W: y[0].reshape(C, H, W), AXES,
             (lambda y, C, H, W: y[:1].reshape(1, C, H, W),)),
+    Mistake("one image only", "the batch axis is missing: that fits one image only. The first "
+            "length is the number of images.", lambda y, C, H, W: y.reshape(C, H, W), AXES,
+            (lambda y, C, H, W: y.reshape(1, C, H, W),)),
+    Mistake("rows not cut", "the maps are not cut into rows: shape (N, C, H*W). Two axes more, H "
+            "and W, are needed.", lambda y, C, H, W: y.reshape(len(y), C, H * W), LIST),
+    Mistake("divided by the height", "the index inside a map is divided by H. A row of a map has W "
+            "numbers: divide by W, the quotient is the row.",
+            lambda y, C, H, W: _read_at(y, C, H, W, lambda k: (k // H, k % H)), LIST),
+    Mistake("square maps", "the maps are taken for squares. They have H rows and W columns.",
+            lambda y, C, H, W: np.resize(y, (len(y), C, H, H)), LIST,
+            (lambda y, C, H, W: y.reshape(len(y), C, H, H),
+             lambda y, C, H, W: y.reshape(len(y), C, W, W))),
+    Mistake("last number left out", "the last number of each row is never written. Does your loop "
+            "end one step early?", lambda y, C, H, W: _back(
+                np.concatenate([y[:, :-1], 0 * y[:, -1:]], axis=1), C, H, W), LIST),
+    Mistake("first channel everywhere", "every channel holds the numbers of the first one. Channel "
+            "c begins at index c*H*W.", lambda y, C, H, W: np.repeat(
+                _back(y, C, H, W)[:, :1], C, axis=1), LIST),
     Mistake("not changed", "y comes back as it was. Cut each row into C maps of H rows and W "
             "columns.", lambda y, C, H, W: y, LIST),
     Mistake("reversed", "each image stands on its head: the numbers run backwards.",
@@ -227,6 +281,12 @@ def _one_only(which):
     return lambda x, weight, bias: x[:, which, None] * weight[which] + bias
 
 
+def _bias_at(place_of):
+    """Add bias[place_of(n, N)] to row n: an IndexError where there are more images than outputs."""
+    return lambda x, weight, bias: x @ weight + bias[
+        [place_of(n, len(x)) for n in range(len(x))]][:, None]
+
+
 DENSE_MISTAKES = (
     Mistake("bias forgotten", "the bias is not added. Each output o starts from bias[o].",
             lambda x, weight, bias: x @ weight, VECTORS),
@@ -244,12 +304,15 @@ DENSE_MISTAKES = (
             _row_times_row, VECTORS,
             (lambda x, weight, bias: x @ weight.reshape(weight.shape[::-1]).T + bias,)),
     Mistake("last input only", "only the product of the last input is left. Add the products up "
-            "(+=) instead of replacing what was there (=).", _one_only(-1), VECTORS),
+            "(+=) instead of replacing what was there (=).", _one_only(-1), VECTORS,
+            (lambda x, weight, bias: x[:, -1, None] * weight[-1],)),
     Mistake("first input only", "only the first input is used. Every output looks at every input.",
             _one_only(0), VECTORS),
     Mistake("last input left out", "the last input is left out. Does your loop over the inputs "
             "end one step early?",
-            lambda x, weight, bias: x[:, :-1] @ weight[:-1] + bias, VECTORS),
+            lambda x, weight, bias: x[:, :-1] @ weight[:-1] + bias, VECTORS,
+            (lambda x, weight, bias: x[:, :-1] @ weight[:-1] - bias,
+             lambda x, weight, bias: x[:, :-1] @ weight[:-1])),
     Mistake("mean over inputs", "each output is the mean of its products. It is their sum.",
             lambda x, weight, bias: x @ weight / len(weight) + bias, VECTORS),
     Mistake("weights ignored", "the inputs are summed without the weights. Multiply each by "
@@ -263,6 +326,38 @@ DENSE_MISTAKES = (
             "outputs, y[n].",
             lambda x, weight, bias: np.repeat((x @ weight).sum(0, keepdims=True), len(x), 0) + bias,
             VECTORS),
+    Mistake("element by element", "numbers are multiplied one by one (*). Every input meets every "
+            "output: that is the matrix product x @ weight, or a sum in loops.",
+            lambda x, weight, bias: x * weight + bias, VECTORS,
+            (lambda x, weight, bias: x * weight,)),
+    Mistake("weight first", "the product begins with weight. Rows of x meet columns of weight: x "
+            "comes first, x @ weight.", lambda x, weight, bias: weight @ x + bias, VECTORS,
+            (lambda x, weight, bias: weight.T @ x + bias, lambda x, weight, bias: weight @ x)),
+    Mistake("everything added up", "the products of all outputs are added up into one number. Each "
+            "output has its own sum.", lambda x, weight, bias: (x @ weight).sum() + bias, VECTORS,
+            (lambda x, weight, bias: np.asarray((x @ weight + bias).sum()),
+             lambda x, weight, bias: x @ weight * 0 + (x @ weight).sum() + bias)),
+    Mistake("bias of the image", "the bias is looked up by the image, bias[n], or by the input. It "
+            "belongs to the output: bias[o].", _bias_at(lambda n, N: n), VECTORS,
+            (_bias_at(lambda n, N: -1),)),
+    Mistake("sum not begun anew", "each sum goes on where the last one ended. Begin every output "
+            "with 0, or with its bias.",
+            lambda x, weight, bias: (x @ weight).cumsum().reshape(len(x), -1) + bias, VECTORS,
+            (lambda x, weight, bias: (x @ weight).cumsum(axis=1) + bias,
+             lambda x, weight, bias: (x @ weight + bias).cumsum().reshape(len(x), -1),
+             lambda x, weight, bias: (x @ weight + bias).cumsum(axis=1))),
+    Mistake("mean of the bias", "every output gets the mean or the sum of the bias. Output o has "
+            "its own, bias[o].", lambda x, weight, bias: x @ weight + bias.mean(), VECTORS,
+            (lambda x, weight, bias: x @ weight + bias.sum(),)),
+    Mistake("bias in the weights", "the bias is added to the weights. It is added to the outputs, "
+            "after the product.", lambda x, weight, bias: x @ (weight + bias), VECTORS),
+    Mistake("last output left out", "the last output is never computed. Does your loop over the "
+            "outputs end one step early?",
+            lambda x, weight, bias: (x @ weight + bias) * (np.arange(len(bias)) < len(bias) - 1),
+            VECTORS),
+    Mistake("divided by the number of images", "the sums are divided by the number of images. A "
+            "dense layer takes no mean.", lambda x, weight, bias: x @ weight / len(x) + bias,
+            VECTORS, (lambda x, weight, bias: (x @ weight + bias) / len(x),)),
     Mistake("outputs as rows", "your array is transposed: it has a row for each output. Its rows "
             "are the images: shape (N, out_features).",
             lambda x, weight, bias: _weighted(x, weight, bias).T, VECTORS),
@@ -289,6 +384,7 @@ BENT_CASES = (
     np.array([[-2.0, -0.5, 0.5, 2.0]]), _numbers((2, 3), 5), _numbers((3, 2), 9, scale=0.37),
     _numbers((1, 2, 3, 2), 4, np.float32, 0.75), _numbers((2, 2, 3, 4), 8, np.float64, 0.3),
 )
+NEAR_ZERO = np.array([[-0.3, -0.01, 0.01], [0.2, -0.1, 0.05]])
 EXTREMES = (np.array([[-1000.0, -20.0, 20.0, 1000.0]]),
             np.array([[-200.0, 3.0], [-3.0, 200.0]], np.float32))
 
@@ -312,11 +408,12 @@ RELU_MISTAKES = (
     Mistake("wrong side kept", "the negative numbers are kept and the positive ones set to 0. It "
             "is the other way round.", lambda x: np.minimum(x, 0), BEND),
     Mistake("absolute value", "negative numbers come out positive. They become 0, not -x.",
-            lambda x: np.abs(x), BEND),
+            lambda x: np.abs(x), BEND, (lambda x: np.where(x > 0, x, -0.01 * x),)),
     Mistake("mask returned", "the result says where x is positive (1 or 0). Positive numbers "
             "keep their value.", lambda x: (x > 0) * x.dtype.type(1), BEND),
     Mistake("leaky", "negative numbers leave a trace of 0.01·x: that is leaky ReLU. Here they "
-            "become exactly 0.", lambda x: np.where(x > 0, x, 0.01 * x), BEND),
+            "become exactly 0.", lambda x: np.where(x > 0, x, 0.01 * x), BEND,
+            (lambda x: np.where(x > 0, x, 0.1 * x),)),
     Mistake("not bent", "x comes back as it was: nothing is bent. Below 0 the result is 0.",
             lambda x: x, BEND),
     Mistake("capped at 1", "positive numbers are cut off at 1. ReLU lets them grow without limit.",
@@ -332,15 +429,36 @@ RELU_MISTAKES = (
             lambda x: np.maximum(-x, 0), BEND),
     Mistake("zero becomes one", "below 0 the result is 1. It is 0.",
             lambda x: np.where(x > 0, x, 1), BEND),
+    Mistake("only the positive ones", "these are the positive numbers alone. y keeps the shape of "
+            "x, with 0 in the other places.", lambda x: x[x > 0], BEND, (lambda x: x[x >= 0],)),
+    Mistake("largest of an axis", "np.max takes the largest number along an axis, and its second "
+            "argument is that axis. np.maximum compares number by number with 0.",
+            lambda x: np.max(x, 0), BEND, (lambda x: np.asarray(np.max(x)),)),
+    Mistake("one question for all", "the array is bent as a whole: all() and any() give one answer "
+            "for all numbers. Each is to be bent alone, with np.maximum, np.where or a loop.",
+            lambda x: x if (x > 0).all() else 0 * x, BEND,
+            (lambda x: x if (x >= 0).all() else 0 * x,)),
+    Mistake("not halved", "positive numbers come out twice as large: x + |x| is 2x there. Divide "
+            "by 2.", lambda x: x + np.abs(x), BEND, (lambda x: 2 * np.maximum(x, 0),)),
+    Mistake("squared", "positive numbers are squared. ReLU leaves them as they are.",
+            lambda x: x * np.maximum(x, 0), BEND),
+    Mistake("bend below 0", "the bend is below 0: some negative numbers stay, or become −1.",
+            lambda x: np.maximum(x, -1), BEND, (lambda x: np.where(x > -1, x, 0),
+                                                lambda x: np.where(x > 0, x, -1))),
     _whole(_of(relu)),
     _nothing(_of(relu)),
 )
 
 RELU = Task(
     id=f"{EXERCISE}/relu", function_name="my_relu", argument_names=("x",), result_name="y",
-    reference=_of(relu), cases=tuple(Case((x,)) for x in BENT_CASES), mistakes=RELU_MISTAKES,
-    section=BEND, shape_rule="the shape of x",
+    reference=_of(relu), cases=tuple(Case((x,)) for x in (*BENT_CASES, NEAR_ZERO)),
+    mistakes=RELU_MISTAKES, section=BEND, shape_rule="the shape of x",
 )
+
+def _quotient(x, alpha):
+    with np.errstate(all="ignore"):
+        return x / alpha if alpha else x / np.zeros_like(x)
+
 
 LEAKY_MISTAKES = (
     Mistake("alpha ignored", "alpha is ignored: negative numbers become 0. They become alpha*x.",
@@ -368,6 +486,25 @@ LEAKY_MISTAKES = (
             "wrong one on both sides.", lambda x, alpha: np.minimum(x, alpha * x), BEND),
     Mistake("added twice", "negative numbers get alpha*x on top of x: a slope of 1 + alpha. The "
             "slope below 0 is alpha.", lambda x, alpha: np.where(x > 0, x, x + alpha * x), BEND),
+    Mistake("condition in the wrong place", "np.where gives the condition back: it comes first, "
+            "np.where(x > 0, then, otherwise).",
+            lambda x, alpha: np.where(x, x > 0, alpha * x), BEND,
+            (lambda x, alpha: (x > 0) * 1.0,)),
+    Mistake("added on both sides", "alpha, or alpha times x, is added on both sides of 0. Above 0 "
+            "x stays as it is.", lambda x, alpha: np.maximum(x, 0) + alpha * x, BEND,
+            (lambda x, alpha: np.maximum(x, 0) + alpha, lambda x, alpha: x + alpha * x)),
+    Mistake("divided by alpha", "negative numbers are divided by alpha. They are multiplied by it.",
+            lambda x, alpha: np.where(x > 0, x, _quotient(x, alpha)), BEND),
+    Mistake("bend at another place", "the bend is not at 0: compare x with 0, not with alpha or 1.",
+            lambda x, alpha: np.where(x > alpha, x, alpha * x), BEND,
+            (lambda x, alpha: np.where(x >= 1, x, alpha * x),
+             lambda x, alpha: np.where(x > 1, x, alpha * x),
+             lambda x, alpha: np.where(x > -alpha, x, alpha * x))),
+    Mistake("exponential", "below 0 the result is alpha·(exp(x) − 1): that is ELU. Leaky ReLU is "
+            "straight there, alpha·x.", lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)),
+            BEND),
+    Mistake("alpha twice", "negative numbers are multiplied by alpha twice.",
+            lambda x, alpha: np.where(x > 0, x, alpha * alpha * x), BEND),
     Mistake("not bent", "x comes back as it was. Below 0 it is multiplied by alpha.",
             lambda x, alpha: x, BEND),
     _whole(_of(leaky_relu)),
@@ -378,7 +515,8 @@ LEAKY = Task(
     id=f"{EXERCISE}/leaky_relu", function_name="my_leaky_relu", argument_names=("x", "alpha"),
     result_name="y", reference=_of(leaky_relu),
     cases=tuple(Case((x, alpha)) for x, alpha in
-                zip((*BENT_CASES, BENT_CASES[1]), (0.1, 0.25, 0.0, 0.01, 0.3, 2.0), strict=True)),
+                zip((*BENT_CASES, BENT_CASES[1], NEAR_ZERO),
+                    (0.1, 0.25, 0.0, 0.01, 0.3, 2.0, 0.5), strict=True)),
     mistakes=LEAKY_MISTAKES, section=BEND, shape_rule="the shape of x",
 )
 
@@ -419,6 +557,26 @@ SIGMOID_MISTAKES = (
             "for.", lambda x: sigmoid(x)[0] * (1 - sigmoid(x)[0]), BEND),
     Mistake("logarithm", "this is the logarithm of sigmoid. The value itself is asked for.",
             lambda x: -np.logaddexp(0, -x), BEND),
+    Mistake("softplus", "log(1 + exp(x)) is softplus, which grows without limit. Sigmoid is "
+            "1 / (1 + exp(-x)).", lambda x: np.logaddexp(0, x), BEND,
+            (_quiet(lambda x: np.log(1 + np.exp(x))),)),
+    Mistake("another base", "the base of the power is not e: np.exp(-x).",
+            _quiet(lambda x: 1 / (1 + 2.0**-x)), BEND, (_quiet(lambda x: 1 / (1 + 10.0**-x)),)),
+    Mistake("tanh of x", "a tanh of x rises twice as fast. (1 + tanh(x/2)) / 2 is sigmoid.",
+            lambda x: (1 + np.tanh(x)) / 2, BEND, (lambda x: np.tanh(x / 2) / 2,
+                                                   lambda x: np.tanh(x / 2))),
+    Mistake("cut off", "x is cut off at a number that is too small: at −20 and 20 sigmoid is not "
+            "yet what it is at 1 or 10.",
+            lambda x: sigmoid(np.clip(x, -1, 1))[0], BEND,
+            (lambda x: sigmoid(np.clip(x, -2, 2))[0], lambda x: sigmoid(np.clip(x, -5, 5))[0])),
+    Mistake("upper half another formula", "it is right below 0. Above 0 the numerator is 1: "
+            "1 / (1 + exp(-x)).",
+            lambda x: np.where(x >= 0, 1 - _halves(x), _halves(x)) / (1 + _halves(x)), BEND,
+            (lambda x: np.where(x >= 0, 1 + _halves(x), _halves(x)) / (1 + _halves(x)),)),
+    Mistake("nan covered up", "large numbers overflow, and nan is replaced by a number afterwards: "
+            "by 0, where sigmoid is nearly 1. Do not let it overflow: exp(-|x|).",
+            _quiet(lambda x: np.nan_to_num(np.exp(x) / (1 + np.exp(x)))), SCORES),
+    Mistake("whole numbers", LOST_DIGITS, lambda x: np.trunc(sigmoid(x)[0]), WHOLE),
     _nothing(_of(sigmoid)),
 )
 
@@ -433,11 +591,15 @@ SIGMOID = Task(
     mistakes=SIGMOID_MISTAKES, section=BEND, shape_rule="the shape of x",
 )
 
+def _tanh_by_formula(x):
+    return (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))
+
+
 TANH_MISTAKES = (
     Mistake("exponential too large",
             "exp(1000) is too large for a float: it becomes inf, and inf/inf is nan. Take only "
             "exponentials of numbers below 0, or use your sigmoid.",
-            _quiet(lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))), SCORES,
+            _quiet(lambda x: _tanh_by_formula(x)), SCORES,
             (_quiet(lambda x: np.sinh(x) / np.cosh(x)),
              _quiet(lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1)),
              _quiet(lambda x: (1 - np.exp(-2 * x)) / (1 + np.exp(-2 * x))))),
@@ -465,6 +627,25 @@ TANH_MISTAKES = (
             lambda x: np.sign(x), BEND),
     Mistake("tanh of 2x", "this is tanh(2x), which rises too fast. Is there a 2 too many?",
             lambda x: np.tanh(2 * x), BEND),
+    Mistake("brackets missing", "brackets are missing: Python divides first. The whole difference "
+            "is divided by the whole sum.",
+            _quiet(lambda x: np.exp(x) - np.exp(-x) / np.exp(x) + np.exp(-x)), BEND,
+            (_quiet(lambda x: (np.exp(x) - np.exp(-x)) / np.exp(x) + np.exp(-x)),
+             _quiet(lambda x: np.exp(x) - np.exp(-x) / (np.exp(x) + np.exp(-x))))),
+    Mistake("shifted only", "it runs from −1 to 0: sigmoid(2x) is shifted and not stretched. Twice "
+            "it, minus 1.", lambda x: sigmoid(2 * x)[0] - 1, BEND),
+    Mistake("half of x", "x is halved in the sigmoid. tanh rises faster than a sigmoid, not more "
+            "slowly.", lambda x: 2 * sigmoid(x / 2)[0] - 1, BEND),
+    Mistake("cut off before", "x is cut off at −1 and 1 first, so that the result ends at 0.76.",
+            lambda x: np.tanh(np.clip(x, -1, 1)), BEND,
+            (lambda x: np.tanh(np.clip(x, -2, 2)),)),
+    Mistake("another function", "that is tan, arctan or sin. tanh is made of exponentials.",
+            lambda x: np.tan(x), BEND, (lambda x: np.arctan(x), lambda x: np.sin(x))),
+    Mistake("nan covered up", "large numbers overflow, and nan is replaced by one number "
+            "afterwards, on both sides. Do not let it overflow: exp(-2|x|), and the sign of x.",
+            _quiet(lambda x: np.nan_to_num(_tanh_by_formula(x), nan=1.0)), SCORES,
+            (_quiet(lambda x: np.nan_to_num(_tanh_by_formula(x))),)),
+    Mistake("whole numbers", LOST_DIGITS, lambda x: np.trunc(np.tanh(x)), WHOLE),
     Mistake("derivative", "this is the derivative of tanh, 1 − tanh². The value is asked for.",
             lambda x: 1 - np.tanh(x) ** 2, BEND),
     _nothing(_of(tanh)),
@@ -530,15 +711,33 @@ LOG_SUM_EXP_MISTAKES = (
             "scores the result is larger by log K.", lambda x: x.max(axis=1), SCORES),
     Mistake("sum of scores", "the scores are added up as they are. Take exp of each first.",
             lambda x: x.sum(axis=1), SCORES,
-            (_quiet(lambda x: np.log(x.sum(axis=1))),)),
+            (_quiet(lambda x: np.log(x.sum(axis=1))),
+             _quiet(lambda x: np.log(np.exp(x)).sum(axis=1)))),
     Mistake("mean", "this is the logarithm of the mean of the exponentials. Take their sum.",
-            lambda x: _log_sum_exp(x) - np.log(x.shape[1]), SCORES),
+            lambda x: _log_sum_exp(x) - np.log(x.shape[1]), SCORES,
+            (_quiet(lambda x: np.log(np.exp(x).mean(axis=1))),)),
     Mistake("along the batch", "the sum runs over the images (axis 0). It runs over the scores of "
             "each image: axis 1.", lambda x: _log_sum_exp(x.T), SCORES,
             (_quiet(lambda x: np.log(np.exp(x).sum(axis=0))),)),
     Mistake("axis kept", "the result still has an axis of length 1: sum without keepdims=True at "
             "the end. One number for each image is asked for, shape (N,).",
             lambda x: _log_sum_exp(x)[:, None], SCORES),
+    Mistake("everything added up", "all images are added up into one number. Sum along axis 1: one "
+            "number for each image.", _quiet(lambda x: np.asarray(np.log(np.exp(x).sum()))), SCORES,
+            (lambda x: np.asarray(np.logaddexp.reduce(x, axis=None)),)),
+    Mistake("maximum's axis lost", "the maximum has shape (N,) and meets the last axis of (N, K), "
+            "where it stops or, for N = K, is subtracted in the wrong place: [:, None].",
+            _quiet(lambda x: x.max(1) + np.log(np.exp(x - x.max(1)).sum(1))), SCORES),
+    Mistake("column meets row", "a maximum of shape (N, 1) and a sum of shape (N,) give (N, N) "
+            "when they are added. Both need the shape (N,) there.",
+            lambda x: x.max(1, keepdims=True) + _log_sum_exp(x - x.max(1, keepdims=True)), SCORES),
+    Mistake("smallest taken out", "the smallest score is taken out of each row, not the largest: "
+            "the largest one still overflows.",
+            _quiet(lambda x: x.min(1) + np.log(np.exp(x - x.min(1)[:, None]).sum(1))), SCORES,
+            (_quiet(lambda x: x.mean(1) + np.log(np.exp(x - x.mean(1)[:, None]).sum(1))),)),
+    Mistake("sum not begun anew", "the sum of one image goes on into the next. Begin each row with "
+            "0.", lambda x: x.max(1) + np.log(np.exp(x - x.max(1)[:, None]).sum(1).cumsum()),
+            SCORES),
     Mistake("log-softmax returned", "this is the logarithm of softmax, one number for each score. "
             "Asked for is what log-softmax subtracts, one number for each image.",
             lambda x: log_softmax(x)[0], SCORES, (lambda x: softmax(x)[0],)),
@@ -607,6 +806,11 @@ def _with_eye(logits, labels):
 
 
 EPSILONS = (1e-8, 1e-10, 1e-12, 1e-7, 1e-9, 1e-15, 1e-6, 1e-5)
+def _of_each_class(logits, labels):
+    p, t = softmax(logits)[0], np.eye(logits.shape[1])[labels]
+    return -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=1).mean()
+
+
 CROSS_ENTROPY_MISTAKES = (
     Mistake("epsilon", "a small number is added inside the logarithm, or the probability is cut "
             "off there. That caps the loss where it should grow. Use log-softmax: score − "
@@ -653,6 +857,32 @@ CROSS_ENTROPY_MISTAKES = (
             "with the log-sum-exp of its row.",
             lambda logits, labels: (logits.max(1) - logits[np.arange(len(labels)), labels]).mean(),
             SCORES),
+    Mistake("rows by label", "logits[labels] takes whole rows, the images of these numbers. Pair "
+            "each row with its own label: logits[np.arange(N), labels].",
+            lambda logits, labels: (_log_sum_exp(logits) - logits[labels]).mean(), SCORES,
+            (lambda logits, labels: -log_softmax(logits)[0][labels].mean(),)),
+    Mistake("other classes too", "the classes that are wrong are counted as well, with log(1 − p): "
+            "that is the loss of K separate yes-or-no questions. Here only the right class counts.",
+            _quiet(lambda logits, labels: _of_each_class(logits, labels)), SCORES),
+    Mistake("softmax twice", "softmax is applied twice: the probabilities are taken for scores.",
+            lambda logits, labels: _cross_entropy(softmax(logits)[0], labels), SCORES),
+    Mistake("largest not put back", "the largest score is missing: log(sum of exp(x − m)) is "
+            "smaller than log-sum-exp by m. Add m, or shift the right score too.",
+            lambda logits, labels: _cross_entropy(logits, labels) - logits.max(1).mean(), SCORES),
+    Mistake("one maximum for all", "the largest score of the whole batch is subtracted. A row far "
+            "below it has only zeros left, and log(0) is −inf: each row needs its own.",
+            _quiet(lambda logits, labels: (
+                _by_one_maximum(logits) - logits[np.arange(len(labels)), labels]).mean()), SCORES),
+    Mistake("squared error", "this is a squared error. Cross-entropy is −log of the probability of "
+            "the right class.",
+            lambda logits, labels: ((logits - np.eye(logits.shape[1])[labels]) ** 2).mean(), SCORES,
+            (lambda logits, labels: (
+                (softmax(logits)[0] - np.eye(logits.shape[1])[labels]) ** 2).mean(),)),
+    Mistake("divided by the classes", "the sum is divided by the number of classes. The loss is a "
+            "mean over the images.", lambda logits, labels: _cross_entropy(logits, labels)
+            * len(labels) / logits.shape[1], SCORES),
+    Mistake("largest loss", "this is the largest loss of the batch. Return the mean.",
+            lambda logits, labels: (-_right_scores(logits, labels)).max(), SCORES),
     Mistake("another base", "the logarithm has another base. The loss is counted with the natural "
             "one, np.log.", lambda logits, labels: _cross_entropy(logits, labels) / np.log(2),
             SCORES, (lambda logits, labels: _cross_entropy(logits, labels) / np.log(10),)),
@@ -720,6 +950,11 @@ def _sum_without_axis_kept(logits):
     return powers / powers.sum(axis=1)
 
 
+def _no_axis_kept(logits):
+    powers = np.exp(logits - logits.max(axis=1))
+    return powers / powers.sum(axis=1)
+
+
 def _maximum_without_axis_kept(logits):
     powers = np.exp(logits - logits.max(axis=1))
     return powers / powers.sum(axis=1, keepdims=True)
@@ -733,10 +968,34 @@ SOFTMAX_MISTAKES = (
              _shared(_with_own_maximum, 0),
              _shared(np.exp, 0))),
     Mistake("shared over everything", "all numbers together add up to 1. Each row does: sum along "
-            "axis 1, and keep the axis.", _shared(_with_one_maximum, None), SCORES),
+            "axis 1, and keep the axis.", _shared(_with_one_maximum, None), SCORES,
+            (_shared(_with_own_maximum, None), _shared(np.exp, None))),
     Mistake("sum's axis lost", "the sum has lost an axis: shape (N,) meets the last axis of "
             "(N, K), where it stops or, for N = K, divides the wrong numbers. Keep it: "
-            "keepdims=True.", _quiet(_sum_without_axis_kept), SCORES),
+            "keepdims=True.", _quiet(_sum_without_axis_kept), SCORES,
+            (_quiet(_no_axis_kept),)),
+    Mistake("largest added", "the largest score is added in the exponent. It is subtracted: then "
+            "the largest exponential is 1.",
+            _shared(lambda logits: np.exp(logits + logits.max(axis=1, keepdims=True))), SCORES),
+    Mistake("smallest subtracted", "the smallest score of each row is subtracted, not the largest: "
+            "the largest one still overflows.",
+            _shared(lambda logits: np.exp(logits - logits.min(axis=1, keepdims=True))), SCORES,
+            (_shared(lambda logits: np.exp(logits - logits.mean(axis=1, keepdims=True))),)),
+    Mistake("maximum of the batch", "each column's largest score is subtracted, a class over all "
+            "images. It must be one number for each row: axis 1.",
+            _shared(lambda logits: np.exp(logits - logits.max(axis=0))), SCORES),
+    Mistake("divided by a length", "the exponentials are divided by the root of their sum of "
+            "squares. The rows add up to 1 when you divide by the sum.",
+            lambda logits: _with_own_maximum(logits) / np.linalg.norm(
+                _with_own_maximum(logits), axis=1, keepdims=True), SCORES),
+    Mistake("another base", "the base of the power is not e: np.exp.",
+            _shared(lambda logits: 2.0 ** (logits - logits.max(axis=1, keepdims=True))), SCORES),
+    Mistake("rounded", "the probabilities are rounded. Leave all their digits.",
+            lambda logits: softmax(logits)[0].round(2), WHOLE,
+            (lambda logits: softmax(logits)[0].round(3), lambda logits: softmax(logits)[0].round(1),
+             lambda logits: np.trunc(softmax(logits)[0]))),
+    Mistake("last image only", "only one image comes back. Each has its row: shape (N, K).",
+            lambda logits: softmax(logits)[0][-1], SCORES, (lambda logits: softmax(logits)[0][0],)),
     Mistake("maximum's axis lost", "the maximum has lost an axis: shape (N,) meets the last axis "
             "of (N, K), where it stops or, for N = K, is subtracted in the wrong place. Keep it: "
             "keepdims=True.", _quiet(_maximum_without_axis_kept), SCORES),
@@ -812,19 +1071,23 @@ NETWORK_LINES = (
 )
 
 
-def _network(*edits, channels=None, turned=False, left_out=None):
+_ALL_BENDS = [(0, " activation=relu"), (2, " activation=relu"), (3, " activation=relu"),
+              (4, " activation=softmax")]
+
+
+def _network(*edits, channels=None, turned=False, left_out=None, order=range(5), shape=""):
     """Return the function that describes the network after replacing each (line, old, new)."""
     lines = list(NETWORK_LINES)
     for line, old, new in edits:
         if old not in lines[line]:
             raise ValueError(f"{old!r} is not in {lines[line]!r}")
         lines[line] = lines[line].replace(old, new)
-    lines = [line for n, line in enumerate(lines) if n != left_out]
+    lines = [lines[n] for n in order if n != left_out]
 
     def described(x):
         C, H, W = x.shape[1:]
         H, W = (W, H) if turned else (H, W)
-        first = f"Input shape={channels or C}x{H}x{W}"
+        first = f"Input shape={shape or f'{channels or C}x{H}x{W}'}"
         return rows("\n".join([str(len(lines) + 1), first, *lines]))
 
     return described
@@ -839,7 +1102,9 @@ NETWORK_MISTAKES = (
             "the second.", _network((0, "5x3", "5x3 padding=same"), (2, " padding=same", "")),
             TEXT),
     Mistake("kernel turned", "the first kernel lies on its side. It is 5 rows high and 3 columns "
-            "wide: rows come first.", _network((0, "5x3", "3x5")), TEXT),
+            "wide: rows come first.", _network((0, "5x3", "3x5")), TEXT,
+            (_network((0, "5x3", "3x5"), (2, " padding=same", "")),
+             _network((0, "5x3", "3x5"), (2, " stride=2", "")))),
     Mistake("square kernel", "the first kernel is square. It is 5 rows high and 3 columns wide.",
             _network((0, "5x3", "3x3")), TEXT, (_network((0, "5x3", "5x5")),)),
     Mistake("stride forgotten", "the second convolution moves by one pixel. Its stride is 2.",
@@ -849,6 +1114,34 @@ NETWORK_MISTAKES = (
             _network((0, "5x3", "5x3 stride=2"), (2, " stride=2", "")), TEXT),
     Mistake("overlapping pool", "your pool moves by one pixel. Left out, its stride is its own "
             "size, 2.", _network((1, "2x2", "2x2 stride=1")), TEXT),
+    Mistake("another pool", "your pool has windows of another size. They are 2 × 2.",
+            _network((1, "2x2", "3x3")), TEXT, (_network((1, "2x2", "2x2 stride=3")),
+                                                _network((1, "2x2", "4x4")))),
+    Mistake("another second kernel", "the second convolution's kernel is not 3 × 3.",
+            _network((2, "3x3", "5x5")), TEXT, (_network((2, "3x3", "2x2")),
+                                                _network((2, "3x3", "1x1")),
+                                                _network((2, "3x3", "5x3")))),
+    Mistake("another stride", "the second convolution's stride is not 2.",
+            _network((2, "stride=2", "stride=3")), TEXT),
+    Mistake("another number of filters", "a convolution has another number of filters than 6, or "
+            "12.", _network((2, "=12", "=16")), TEXT,
+            (_network((2, "=12", "=6")), _network((0, "=6", "=12")), _network((0, "=6", "=8")))),
+    Mistake("another number of units", "a dense layer has another number of units than 20, or 10.",
+            _network((3, "20", "10")), TEXT, (_network((3, "20", "128")),
+                                              _network((4, "10", "20")))),
+    Mistake("pool in the wrong place", "the pool stands behind the second convolution. It stands "
+            "between the two.", _network(order=(0, 2, 1, 3, 4)), TEXT),
+    Mistake("another bend", "a layer has another activation than relu.",
+            _network((0, "relu", "leaky_relu")), TEXT,
+            (_network((2, "relu", "leaky_relu")), _network((3, "relu", "sigmoid")),
+             _network((3, "relu", "tanh")), _network((0, "relu", "sigmoid")),
+             _network((0, "relu", "tanh")))),
+    Mistake("bends and softmax forgotten", "a relu is missing, and the softmax at the end: "
+            "activation=relu, activation=softmax.",
+            _network((0, " activation=relu", ""), (4, " activation=softmax", "")), BEND,
+            (_network((2, " activation=relu", ""), (4, " activation=softmax", "")),
+             _network((3, " activation=relu", ""), (4, " activation=softmax", "")),
+             _network(*((n, edit, "") for n, edit in _ALL_BENDS)))),
     Mistake("average pool", "you pool by the mean. Asked for is the maximum, MaxPool2D.",
             _network((1, "Max", "Avg")), TEXT),
     Mistake("pool forgotten", "the pool is missing.", _network(left_out=1), TEXT),
@@ -878,6 +1171,10 @@ NETWORK_MISTAKES = (
             "channels x height x width.", _network(turned=True), TEXT),
     Mistake("always one channel", "your Input always has one channel. Take the number from x.",
             _network(channels=1), TEXT),
+    Mistake("always 28 × 28", "your Input is 1x28x28 whatever x is. Take the numbers from x.shape.",
+            _network(shape="1x28x28"), TEXT),
+    Mistake("images as channels", "your Input has as many channels as there are images. The axes "
+            "of x are (N, C, H, W).", lambda x: _network(channels=len(x))(x), TEXT),
 )
 
 NETWORK = Task(

@@ -61,6 +61,27 @@ def _middle_lost(kernel, angle):
     return turned
 
 
+def _with_middle_0(turned):
+    turned[1, 1] = 0
+    return turned
+
+
+def _step_by_step(turned, kernel, angle, places, wrap=True):
+    """Move the first `places` numbers of the walk; kernel None: read what was written already."""
+    for place in range(places):
+        to = place + angle // 45
+        turned[RING[to % 8 if wrap else min(to, 7)]] = (
+            turned if kernel is None else kernel)[RING[place]]
+    return turned
+
+
+def _walk_without_return(kernel, angle):
+    """walk[place + steps] for place 7 and 1 step: an IndexError."""
+    if angle:
+        raise IndexError("list index out of range")
+    return kernel.copy()
+
+
 def _corners_stay(kernel, angle):
     turned = _oriented_edge(kernel, angle)
     turned[::2, ::2] = kernel[::2, ::2]
@@ -112,7 +133,29 @@ ORIENTED_EDGE = Task(
         Mistake("ring read row by row", "the outer numbers are moved in reading order. List their "
                 "places as a walk round the middle.", _ring_by_rows, TURN),
         Mistake("middle lost", "the number in the middle is lost: it stays where it is.",
-                _middle_lost, TURN),
+                _middle_lost, TURN, (lambda k, a: _with_middle_0(_turned(k, -(a // 45))),)),
+        Mistake("moved sideways", "the columns, or the rows, are moved as they are. The outer "
+                "numbers go round the middle.", lambda k, a: np.roll(k, a // 45, axis=1), TURN,
+                (lambda k, a: np.roll(k, a // 45, axis=0),)),
+        Mistake("a place missing in the walk", "a place is missing in the walk: there are eight, "
+                "the last of them (1, 0), left of the middle.",
+                lambda k, a: _turned(k, a // 45, RING[:7]), TURN,
+                (lambda k, a: _turned(k, a // 45, RING[1:]),)),
+        Mistake("last number left behind", "the last number of the walk does not move. Does your "
+                "loop end one step early?", lambda k, a: _step_by_step(k.copy(), k, a, 7), TURN),
+        Mistake("written over", "numbers are written over before they are read: `kernel` and the "
+                "result are one array. Make a copy first.",
+                lambda k, a: _step_by_step(k.copy(), None, a, 8), TURN),
+        Mistake("walk does not close", "behind the last place of the walk comes the first one "
+                "again: (place + steps) % 8.", _walk_without_return, TURN,
+                (lambda k, a: _step_by_step(k.copy(), k, a, 8, wrap=False),)),
+        Mistake("one step for every angle", "every angle makes one step. 45° is one, 90° two, 135° "
+                "three: angle // 45.", lambda k, a: _turned(k, int(a > 0)), TURN),
+        Mistake("a step for 90°", "one step is taken for 90°. One step is 45°.",
+                lambda k, a: _turned(k, a // 90), TURN),
+        Mistake("edges stay", "only the corners move. Corners and edges take turns on the ring.",
+                lambda k, a: _turned(k, a // 45, RING[::2]), TURN,
+                (lambda k, a: _turned(k, a // 45, RING[1::2]),)),
         Mistake("corners stay", "the corners do not move. Corners and edges take turns on the "
                 "ring.", _corners_stay, TURN),
         Mistake("not turned", "the kernel comes back as it was.", lambda k, a: k.copy(), TURN),
@@ -159,6 +202,21 @@ def _length(values):
 def _length_of_the_pattern(pattern):
     rest = pattern - pattern.mean()
     return rest / _length(pattern) if _length(pattern) else rest
+
+
+def _quiet(variant, *arguments):
+    with np.errstate(all="ignore"):
+        return variant(*arguments)
+
+
+def _by_square_of_sum(pattern):
+    rest = pattern - pattern.mean()
+    return rest / np.sqrt(rest.sum() ** 2)
+
+
+def _divided_always(pattern):
+    rest = pattern - pattern.mean()
+    return _quiet(lambda: rest / _length(rest))
 
 
 def _flat_kept(pattern):
@@ -214,6 +272,31 @@ MATCHED_FILTER = Task(
                 "neither should you.", lambda p: _matched_filter(p)[::-1, ::-1], MATCHED),
         Mistake("sign changed", "the sign is wrong: bright should be positive.",
                 lambda p: -_matched_filter(p), KERNELS),
+        Mistake("flat pattern divided by 0", "a pattern without contrast has the length 0, and 0/0 "
+                "is nan. Ask for that case, and return zeros.", _divided_always, MATCHED),
+        Mistake("a number for a flat pattern", "for a pattern without contrast one number comes "
+                "back. Return an array of zeros, of the shape of the pattern.",
+                lambda p: _matched_filter(p) if np.ptp(p) else np.asarray(0), MATCHED),
+        Mistake("ones for a flat pattern", "a pattern without contrast becomes ones. It becomes "
+                "zeros: there is nothing to look for.",
+                lambda p: _matched_filter(p) if np.ptp(p) else np.ones_like(p), MATCHED),
+        Mistake("square of the sum", "the numbers are added up first and squared then, which gives "
+                "0, as their mean is gone. Square each one first.",
+                lambda pattern: _quiet(_by_square_of_sum, pattern), MATCHED,
+                (_divided(lambda rest: np.abs(rest.sum())),)),
+        Mistake("stretched to 0 … 1", "the pattern is stretched to 0 … 1. Take off the mean, and "
+                "divide by the length.", lambda p: (p - p.min()) / max(np.ptp(p), 1e-9), KERNELS,
+                (lambda p: p / max(np.abs(p).max(), 1e-9), lambda p: p / p.sum())),
+        Mistake("multiplied by the length", "it is multiplied by the length. Divide by it.",
+                lambda p: (p - p.mean()) * _length(p - p.mean()), MATCHED),
+        Mistake("something added to the length", "something large is added to the length or under "
+                "its root. Ask for the length 0 instead.",
+                lambda p: (p - p.mean()) / np.sqrt(((p - p.mean()) ** 2).sum() + 1), MATCHED,
+                (lambda p: (p - p.mean()) / (_length(p - p.mean()) + 1),)),
+        Mistake("length of a matrix", "np.linalg.norm(…, 2) of a matrix is another number. Without "
+                "the 2 it is the root of the sum of squares.",
+                _divided(lambda rest: np.linalg.norm(rest, 2)), MATCHED,
+                (_divided(lambda rest: np.linalg.norm(rest, 1)),)),
         Mistake("flat pattern kept", "a pattern without contrast comes back as it is. Take off the "
                 "mean: zeros are left.", _flat_kept, MATCHED),
     ),
@@ -278,6 +361,43 @@ def _side_by_side(image, pattern):
     """Windows next to each other, not one pixel on."""
     KH, KW = pattern.shape
     return _normalised(image, pattern)[::KH, ::KW]
+
+
+def _by_sum_of_squares(values):
+    rest = values - values.mean()
+    total = (rest**2).sum()
+    return rest / total if total > 1e-6 else np.zeros_like(rest)
+
+
+def _with_flat_distance(image, pattern):
+    """A flat window is at the distance 1 from a unit pattern, as 2 - 2·0.5 says."""
+    flat = np.ptp(_windows(image, pattern), axis=(2, 3)) == 0
+    return np.where(flat, image.dtype.type(0.5), _normalised(image, pattern))
+
+
+def _window_short_by_one(image, pattern):
+    """Shapes do not fit, but for windows of 1, which NumPy broadcasts, and none, which is 0."""
+    KH, KW = pattern.shape
+    y, kernel = np.zeros(_windows(image, pattern).shape[:2], image.dtype), _matched_filter(pattern)
+    for i, j in np.ndindex(y.shape):
+        window = image[i : i + KH - 1, j : j + KW - 1]
+        y[i, j] = (_matched_filter(window) * kernel).sum() if window.size else 0
+    return y
+
+
+def _pattern_lying(image, pattern):
+    """KW, KH = pattern.shape: windows lie on their side, and NumPy stops or broadcasts."""
+    (KW, KH), kernel = pattern.shape, _matched_filter(pattern)
+    y = np.zeros((image.shape[0] - KH + 1, image.shape[1] - KW + 1), image.dtype)
+    for i, j in np.ndindex(y.shape):
+        y[i, j] = (_matched_filter(image[i : i + KH, j : j + KW]) * kernel).sum()
+    return y
+
+
+def _in_the_corner(y, image):
+    whole = np.zeros_like(image)
+    whole[: len(y), : y.shape[1]] = y
+    return whole
 
 
 def _whole_answers(image, pattern):
@@ -352,6 +472,35 @@ NORMALISED_CORRELATION = Task(
                 "pattern stays inside.", _same_size, CORRELATION),
         Mistake("output transposed", "rows and columns of y are swapped.",
                 lambda *a: _normalised(*a).T, CORRELATION),
+        Mistake("flat window divided by 0", "a window without contrast has the length 0, and 0/0 "
+                "is nan. Ask for that case: such a window gives 0.",
+                _correlation(lambda window: _divided_always(window)), CORRELATION,
+                (_correlation(_divided_always, _divided_always),)),
+        Mistake("pattern keeps its mean", "the pattern keeps its mean, which makes it too long: "
+                "subtract it before the length is measured.",
+                _correlation(of_pattern=_unit), CORRELATION),
+        Mistake("divided by standard deviations", "window and pattern are divided by their "
+                "standard deviations. Then a perfect match gives KH·KW: divide by the lengths.",
+                lambda image, pattern: _normalised(image, pattern) * pattern.size, CORRELATION),
+        Mistake("divided by the sum of squares", "window and pattern are divided by their sum of "
+                "squares. The length is the root of that.",
+                _correlation(_by_sum_of_squares, _by_sum_of_squares), CORRELATION,
+                (_correlation(_by_sum_of_squares), _correlation(of_pattern=_by_sum_of_squares))),
+        Mistake("distance", "this is the distance of window and pattern, 0 where they are alike. "
+                "Multiply and add up: then it is 1 there.",
+                lambda *a: 2 - 2 * _with_flat_distance(*a), CORRELATION,
+                (lambda *a: np.sqrt(np.maximum(2 - 2 * _with_flat_distance(*a), 0)),)),
+        Mistake("size without sign, pattern not scaled", "the pattern is not scaled to length 1, "
+                "and minus signs are lost.",
+                lambda *a: np.abs(_correlation(of_pattern=_less_mean)(*a)), CORRELATION),
+        Mistake("window too small", "the windows are one row and one column too small: a slice "
+                "ends before its stop, i + KH.", _window_short_by_one, CORRELATION),
+        Mistake("height and width swapped", "height and width of the pattern are swapped: "
+                "KH, KW = pattern.shape.", _pattern_lying, CORRELATION),
+        Mistake("room for the whole image", "y has the shape of the image. The pattern stays "
+                "inside: there are H − KH + 1 rows and W − KW + 1 columns.",
+                lambda image, pattern: _in_the_corner(_normalised(image, pattern), image),
+                CORRELATION),
         Mistake("whole numbers", "the digits after the decimal point are lost, which leaves "
                 "zeros: is y made with dtype=int, or is nothing written into it?",
                 _whole_answers, CORRELATION),
@@ -414,6 +563,47 @@ def _fall_since_the_last(image, weight, size, grey):
     return np.diff(y.ravel(), prepend=0).reshape(y.shape)
 
 
+def _only_at(where):
+    def variant(*arguments):
+        right = _occlusion(*arguments)
+        y = np.zeros_like(right)
+        y[where] = right[where]
+        return y
+
+    return variant
+
+
+def _sums_of(values, size):
+    return np.lib.stride_tricks.sliding_window_view(values, (size, size)).sum((2, 3))
+
+
+def _as_many(axis):
+    """As many rows as columns: some squares are missing, or hang over the border."""
+
+    def variant(image, weight, size, grey):
+        count = image.shape[axis] - size + 1
+        y = np.zeros((count, count), image.dtype)
+        for i, j in np.ndindex(y.shape):
+            hidden = image.copy()
+            hidden[i : i + size, j : j + size] = grey
+            y[i, j] = _score(image, weight) - _score(hidden, weight)
+        return y
+
+    return variant
+
+
+def _changed_by(change):
+    def variant(image, weight, size, grey):
+        y = np.zeros_like(_occlusion(image, weight, size, grey))
+        for i, j in np.ndindex(y.shape):
+            hidden, square = image.copy(), np.s_[i : i + size, j : j + size]
+            hidden[square] = change(hidden[square], grey)
+            y[i, j] = _score(image, weight) - _score(hidden, weight)
+        return y
+
+    return variant
+
+
 def _nothing_falls(image, weight, size, grey):
     """hidden = image: the score before is taken of the covered image, too."""
     return np.zeros_like(_occlusion(image, weight, size, grey))
@@ -472,6 +662,32 @@ OCCLUSION = Task(
                 _covering(lambda before, after: max(before - after, 0)), SLOPES),
         Mistake("nothing falls", "every fall is 0: is `hidden` a second name for the image, not a "
                 "copy? Or is nothing written into y?", _nothing_falls, COVERED),
+        Mistake("first row only", "only the first row of y, or its first number, is computed. Is "
+                "the return inside a loop?", _only_at(np.s_[0]), COVERED,
+                (_only_at(np.s_[0, 0]),)),
+        Mistake("weights only", "these are the weights under each square. The score falls by the "
+                "weight times what the pixel was changed by.",
+                lambda image, weight, size, grey: _sums_of(weight, size), SLOPES),
+        Mistake("weights covered", "the weights are covered, not the image.",
+                lambda image, weight, size, grey: _occlusion(weight, image, size, grey), COVERED),
+        Mistake("divided by the area", "the fall is divided by the number of pixels, in the square "
+                "or in the image. It is a difference of two sums.",
+                lambda image, weight, size, grey: _occlusion(image, weight, size, grey) / size**2,
+                SLOPES,
+                (lambda image, *rest: _occlusion(image, *rest) / image.size,)),
+        Mistake("rise of piled up squares", "the squares pile up, and the sign is wrong: begin "
+                "each time with a fresh copy, and take the score before minus the score after.",
+                _covering(lambda before, after: after - before, piling_up=True), COVERED),
+        Mistake("a square of squares", "rows and columns of y are counted with the same number. "
+                "There are H − size + 1 rows and W − size + 1 columns.",
+                _as_many(0), COVERED, (_as_many(1),)),
+        Mistake("grey subtracted", "grey is subtracted from the pixels. They are replaced by it: = "
+                "and not -=.", _changed_by(lambda pixels, grey: pixels - grey), COVERED,
+                (_changed_by(lambda pixels, grey: pixels * grey),
+                 _changed_by(lambda pixels, grey: pixels + grey))),
+        Mistake("row and column swapped", "row and column of the square are swapped: it begins at "
+                "row i and column j.", _covering(area=lambda size, i, j: (
+                    slice(j, j + size), slice(i, i + size))), COVERED),
         Mistake("black", "the squares are 0 instead of `grey`.", _covering(fill=lambda grey: 0),
                 COVERED),
         Mistake("white", "the squares are 1 instead of `grey`.", _covering(fill=lambda grey: 1),

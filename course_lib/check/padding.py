@@ -9,6 +9,16 @@ import math
 import numpy as np
 
 from course_lib.check.loops import READERS, offsets, pixels
+from course_lib.check.slips import (
+    CARRIED_ON,
+    RETURNED_EARLY,
+    all_filters,
+    cut,
+    filter_of_the_image,
+    looped,
+    matrix_product,
+    product_sum,
+)
 from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
 from course_lib.conv import conv2d, crop, pad
 from course_lib.shapes import output_size, same_padding
@@ -44,6 +54,37 @@ SIZE_CASES = tuple(Case(numbers) for numbers in (
 
 def _size(formula):
     return lambda size, kernel_size, stride, padding: formula(size, kernel_size, stride, padding)
+
+
+LONGER = {"padding is ignored (the row becomes size + 2*padding long)": lambda n, p: n,
+          "padding is counted once (it lies on each side)": lambda n, p: n + p}
+DIVIDED = {"you do not round down (// does, / does not)": lambda n, s: n / s,
+           "you round up (half a window is no window)": lambda n, s: -(-n // s),
+           "stride is ignored": lambda n, s: n}
+COUNTED = {"the + 1 for the window at the start is missing": 0,
+           "2 are added for the window at the start, not 1": 2}
+
+
+def _two_things(first, second, formula) -> Mistake:
+    return _mistake(f"{first}; {second}", f"two things: {first}, and {second}.", STRIDE,
+                    _size(formula))
+
+
+def _two_mistakes_at_once():
+    """Yield the mistakes that leave or change two of: the padding, the division, the + 1."""
+    for longer, row in LONGER.items():
+        for divided, by in DIVIDED.items():
+            yield _two_things(longer, divided,
+                              lambda n, k, s, p, row=row, by=by: by(row(n, p) - k, s) + 1)
+        for counted, one in COUNTED.items():
+            yield _two_things(longer, counted,
+                              lambda n, k, s, p, row=row, one=one: (row(n, p) - k) // s + one)
+        yield _two_things(longer, "the + 1 is divided, too",
+                          lambda n, k, s, p, row=row: (row(n, p) - k + 1) // s)
+    for divided, by in list(DIVIDED.items())[::2]:
+        for counted, one in COUNTED.items():
+            yield _two_things(divided, counted,
+                              lambda n, k, s, p, by=by, one=one: by(n + 2 * p - k, s) + one)
 
 
 OUTPUT_SIZE = Task(
@@ -91,9 +132,40 @@ OUTPUT_SIZE = Task(
                  "kernel_size apart. They lie `stride` apart.", STRIDE,
                  _size(lambda n, k, s, p: (n + 2 * p) // k),
                  _size(lambda n, k, s, p: (n + 2 * p - k) // k + 1)),
+        _mistake("brackets missing", "only the kernel's size is divided: // comes before + and -. "
+                 "Brackets around size + 2*padding - kernel_size.", STRIDE,
+                 _size(lambda n, k, s, p: n + 2 * p - k // s + 1)),
+        _mistake("two too few", "you are two windows short: 1 is subtracted. Add it, for the "
+                 "window at the start.", WITHOUT,
+                 _size(lambda n, k, s, p: (n + 2 * p - k) // s - 1)),
+        _mistake("remainder", "% gives the remainder of a division. Rounded down is //.", STRIDE,
+                 _size(lambda n, k, s, p: (n + 2 * p - k) % s + 1),
+                 _size(lambda n, k, s, p: (n + 2 * p - k) % s)),
+        _mistake("half the kernel", "half of the kernel's size is taken off. The last window must "
+                 "start a whole kernel_size before the end.", WITHOUT,
+                 _size(lambda n, k, s, p: (n + 2 * p - k // 2) // s + 1),
+                 _size(lambda n, k, s, p: (n + 2 * p - k // 2) // s)),
+        _mistake("size of \"same\"", "you return ⌈size / stride⌉, the size of \"same\" padding. "
+                 "Here the padding is given: it may be more or less.", STRIDE,
+                 _size(lambda n, k, s, p: -(-n // s))),
+        _mistake("padding squared", "padding is squared (**). Two times padding is 2*padding.",
+                 PADDING, _size(lambda n, k, s, p: (n + p ** 2 - k) // s + 1)),
+        _mistake("last window left out", "the last window that still fits is left out. It may end "
+                 "exactly at the end of the row: <= and not <, or a range that goes one further.",
+                 WITHOUT, _size(lambda n, k, s, p: len(range(0, n + 2 * p - k, s)))),
+        _mistake("kernel added", "the kernel's size is added. It comes off: the last window must "
+                 "start kernel_size before the end.", WITHOUT,
+                 _size(lambda n, k, s, p: (n + 2 * p + k) // s + 1)),
+        _mistake("stride for the kernel", "kernel_size and stride are swapped: subtract "
+                 "kernel_size, divide by stride.", STRIDE,
+                 _size(lambda n, k, s, p: (n + 2 * p - s) // k + 1)),
+        _mistake("arguments in another order", "stride and padding are swapped in the first line "
+                 "of your function. The order is size, kernel_size, stride, padding.", STRIDE,
+                 _size(lambda n, k, s, p: (n + 2 * s - k) // p + 1)),
         _mistake("last start", "you return where the last window starts, not how many there are. "
                  "Divide by the stride and count the one at 0.", STRIDE,
                  _size(lambda n, k, s, p: (n + 2 * p - k) // s * s)),
+        *_two_mistakes_at_once(),
     ),
     section=STRIDE, shape_rule="one whole number", keeps_dtype=False,
 )
@@ -156,12 +228,73 @@ def _minus_slices(x, padding):
     return pad(x, padding)
 
 
+def _stops_where(reached):
+    """Return the variant that is right, but a ValueError where reached(top, bottom, left, right).
+
+    NumPy: could not broadcast input array from shape ... into shape ...
+    """
+
+    def variant(x, padding):
+        if reached(*padding[0], *padding[1]):
+            raise ValueError("could not broadcast input array")
+        return pad(x, padding)
+
+    return variant
+
+
+def _one_further(x, padding):
+    """y[:, :, top + 1 : top + 1 + H, ...] = x, or pixel by pixel."""
+    (_, bottom), (_, right) = padding
+    if not (bottom and right):
+        raise ValueError("could not broadcast input array")
+    return _placed_at(lambda t, b, l, r: (t + 1, l + 1))(x, padding)
+
+
+def _one_further_by_pixels(x, padding):
+    (_, bottom), (_, right) = padding
+    if not (bottom and right):
+        raise IndexError("index is out of bounds")
+    return _one_further(x, padding)
+
+
+def _by_pixels_at_left_and_top(x, padding):
+    try:
+        return _stops_outside(x, padding)
+    except ValueError:
+        raise IndexError("index is out of bounds") from None
+
+
+def _last_of_x_left_out(x, padding):
+    (_, bottom), (_, right) = padding
+    y = pad(x, padding).copy()
+    y[:, :, y.shape[2] - bottom - 1] = y[:, :, :, y.shape[3] - right - 1] = 0
+    return y
+
+
+def _only_if_all(x, padding):
+    """if bottom and right: y[:, :, top:-bottom, left:-right] = x"""
+    (_, bottom), (_, right) = padding
+    return pad(x, padding) * x.dtype.type(bottom > 0 and right > 0)
+
+
+def _one_number(of):
+    """Return the variant with of(top, bottom, left, right) zeros on all four sides."""
+    return _padded(lambda t, b, l, r: ((of(t, b, l, r),) * 2,) * 2)
+
+
 def _after_padding(change):
     return lambda x, padding: change(pad(x, padding), x)
 
 
 def _zeros(y, x):
     return np.zeros_like(y)
+
+
+def _first_of_all(y, x):
+    """y[0, 0, ...] = x[0, 0]"""
+    first = np.zeros_like(y)
+    first[0, 0] = y[0, 0]
+    return first
 
 
 def _whole(y, x):
@@ -175,6 +308,23 @@ PAD = Task(
         _mistake("minus zero", "it stops where no zeros are asked for below or on the right. Did "
                  "you write into the slice top:-bottom? -0 is 0, and that slice is empty; end it "
                  "at top + H.", PAD_TASK, _minus_slices),
+        _mistake("slice without its start", "it stops where `top` or `left` is not 0. Did you "
+                 "write into the slice top:H? It ends at row top + H, counted from the start.",
+                 PAD_TASK, _stops_where(lambda t, b, l, r: t or l)),
+        _mistake("slice one too long", "it stops where there are zeros below or on the right. Is "
+                 "your slice one row and one column longer than x? It ends at top + H, without "
+                 "+ 1.", PAD_TASK, _stops_where(lambda t, b, l, r: b or r)),
+        _mistake("one further", "x begins one row and one column too late. Counting begins at 0: "
+                 "with `top` rows above it, its first row is row `top`.", PAD_TASK, _one_further,
+                 _one_further_by_pixels),
+        _mistake("one number for all sides", "one number is used for all four sides. padding is "
+                 "((top, bottom), (left, right)).", UNEVEN,
+                 *map(_one_number, (lambda t, b, l, r: t, lambda t, b, l, r: b,
+                                    lambda t, b, l, r: l, lambda t, b, l, r: r))),
+        _mistake("last row and column of x left out", "the last row and the last column of x are "
+                 "not written. Does a loop end one step early?", PAD_TASK, _last_of_x_left_out),
+        _mistake("only where all are padded", "x is written only where there are zeros below and "
+                 "on the right. It has its place in every case.", PAD_TASK, _only_if_all),
         _mistake("first numbers only", "the first number of each pair is used for both sides. "
                  "padding is ((top, bottom), (left, right)).", UNEVEN,
                  _padded(lambda t, b, l, r: ((t, t), (l, l)))),
@@ -199,7 +349,7 @@ PAD = Task(
                  _placed_at(lambda t, b, l, r: (t + b, l + r))),
         _mistake("placed at left and top", "x begins in row `left` and column `top`. It begins in "
                  "row `top` and column `left`.", UNEVEN, lambda x, padding: _stops_outside(
-                     x, padding)),
+                     x, padding), _by_pixels_at_left_and_top),
         _mistake("rows only", "zeros are put above and below x, but not left and right of it.",
                  PADDING, _padded(lambda t, b, l, r: ((t, b), (0, 0)))),
         _mistake("columns only", "zeros are put left and right of x, but not above and below it.",
@@ -213,10 +363,22 @@ PAD = Task(
                  PADDING, _padded(lambda t, b, l, r: ((t, b), (l, r), (0, 0), (0, 0))),
                  _padded(lambda t, b, l, r: ((0, 0), (t, b), (l, r), (0, 0))),
                  _padded(lambda t, b, l, r: ((t, b), (t, b), (l, r), (l, r)))),
-        _mistake("ones", "the border is filled with ones. Padding is filled with zeros.", PADDING,
-                 _padded(_sides, constant_values=1)),
-        _mistake("copies of the edge", "the border is filled with copies of the edge pixels. Here, "
-                 "padding is filled with zeros.", PADDING, _padded(_sides, mode="edge")),
+        _mistake("ones", "the border is filled with another number than 0. Padding is filled with "
+                 "zeros.", PADDING, _padded(_sides, constant_values=1),
+                 _padded(_sides, constant_values=-1), _padded(_sides, constant_values=-np.inf)),
+        _mistake("one pair halved", "one number of a pair is used for both of its sides. padding "
+                 "is ((top, bottom), (left, right)).", UNEVEN,
+                 _padded(lambda t, b, l, r: ((t, t), (l, r))),
+                 _padded(lambda t, b, l, r: ((b, b), (l, r))),
+                 _padded(lambda t, b, l, r: ((t, b), (l, l))),
+                 _padded(lambda t, b, l, r: ((t, b), (r, r)))),
+        _mistake("two axes", "y has two axes: one image, one channel. It has four, (N, C, ...), "
+                 "also where N and C are 1.", PAD_TASK,
+                 lambda x, padding: pad(x, padding)[0, 0].copy()),
+        _mistake("copies of the edge", "the border is filled with the image's own pixels. Here, "
+                 "padding is filled with zeros.", PADDING, _padded(_sides, mode="edge"),
+                 *(_padded(_sides, mode=mode) for mode in ("reflect", "symmetric", "wrap", "mean",
+                                                           "maximum"))),
         _mistake("not padded", "x comes back as it is. Put `top` rows of zeros above it, `bottom` "
                  "below it, `left` and `right` columns beside it.", PADDING,
                  lambda x, padding: x.copy()),
@@ -224,10 +386,10 @@ PAD = Task(
                  "into it.", PAD_TASK, _after_padding(_zeros)),
         _mistake("whole numbers", "the digits after the decimal point are lost. Make the array "
                  "with dtype=x.dtype.", PAD_TASK, _after_padding(_whole)),
-        _mistake("first image only", "only the first image of the batch is there. All images and "
+        _mistake("first image only", "only the first image is there. All images and all of their "
                  "channels are padded alike: take whole slices, y[:, :, ...].", PAD_TASK,
                  _after_padding(lambda y, x: y * (np.arange(len(y)) == 0)[:, None, None, None]),
-                 _after_padding(lambda y, x: y[:1])),
+                 _after_padding(lambda y, x: y[:1]), _after_padding(_first_of_all)),
         _mistake("first channel only", "only the first channel is there. All images and channels "
                  "are padded alike: take whole slices, y[:, :, ...].", PAD_TASK,
                  _after_padding(lambda y, x: y * (np.arange(y.shape[1]) == 0)[:, None, None]),
@@ -307,13 +469,50 @@ SAME_PADDING = Task(
                  "right for odd kernels at a stride of 1; in general, take what ⌈size / stride⌉ "
                  "windows need, and put the odd zero after.", UNEVEN,
                  lambda n, k, s: ((k - 1) // 2,) * 2),
+        _mistake("half the kernel", "each side gets kernel_size // 2 zeros. That is right for odd "
+                 "kernels at a stride of 1; in general, take what ⌈size / stride⌉ windows need, "
+                 "and put the odd zero after.", UNEVEN, lambda n, k, s: (k // 2,) * 2,
+                 lambda n, k, s: (k // 2, k - 1 - k // 2)),
+        _mistake("half of kernel - 1", "each side gets (kernel_size - 1) / 2 zeros, which is no "
+                 "whole number for even kernels and right only at a stride of 1. Take what "
+                 "⌈size / stride⌉ windows need.", UNEVEN, lambda n, k, s: ((k - 1) / 2,) * 2),
+        _mistake("one more after", "the side after always gets one more than the side before. It "
+                 "gets the rest: total - before.", PADDING,
+                 lambda *sizes: (_total(*sizes) // 2, _total(*sizes) // 2 + 1),
+                 lambda *sizes: tuple(max(0, _unbounded(*sizes) // 2 + one) for one in (0, 1))),
+        _mistake("kernel forgotten", "the kernel's size is missing: the last window does not end "
+                 "where it starts. m windows need (m - 1)·stride + kernel_size pixels.", UNEVEN,
+                 _halves(lambda n, k, s: max(0, -(-n // s) * s - n))),
+        _mistake("none", "you never return any zeros. Count what ⌈size / stride⌉ windows need, and "
+                 "what is missing to that.", UNEVEN, lambda n, k, s: (0, 0)),
+        _mistake("outputs instead of zeros", "you return the total and the number of outputs. "
+                 "Asked for are the zeros before and after the row.", PADDING,
+                 lambda *sizes: (_total(*sizes), -(-sizes[0] // sizes[2]))),
+        _mistake("kernel one too small", "one pixel of the last window is missing. From its start "
+                 "it takes kernel_size pixels, not kernel_size - 1.", UNEVEN,
+                 _halves(lambda n, k, s: max(0, (-(-n // s) - 1) * s + k - 1 - n))),
+        _mistake("rounded to even", "round rounds halves to the next even number, and so the odd "
+                 "zero goes before at times. Round down, //, for the side before.", PADDING,
+                 lambda *sizes: (round(_total(*sizes) / 2),
+                                 _total(*sizes) - round(_total(*sizes) / 2))),
+        _mistake("divided by the stride", "you divide kernel_size - 1 by the stride. Ask how many "
+                 "pixels ⌈size / stride⌉ windows need, and what is missing.", UNEVEN,
+                 _halves(lambda n, k, s: (k - 1) // s)),
+        _mistake("below zero, odd one before", "two things: you return less than 0 zeros where "
+                 "none are needed (take 0 then), and the odd zero goes before. It goes after.",
+                 UNEVEN, _halves(_unbounded, after_first=False)),
+        _mistake("rounded down, below zero", "two things: you ask for ⌊size / stride⌋ outputs, "
+                 "where \"same\" rounds up, and you return less than 0 zeros where none are "
+                 "needed.", UNEVEN,
+                 _halves(lambda n, k, s: (n // s - 1) * s + k - n)),
         _mistake("as large as the image", "you keep the output as large as the image at every "
                  "stride. \"Same\" means ⌈size / stride⌉ outputs.", UNEVEN,
                  _halves(_total_for(lambda n, s: n))),
         _mistake("rounded down", "you ask for ⌊size / stride⌋ outputs. \"Same\" rounds up: "
                  "⌈size / stride⌉.", UNEVEN, _halves(_total_for(lambda n, s: n // s))),
         _mistake("one output more", "you leave room for one window more. ⌈size / stride⌉ windows "
-                 "make one step fewer.", UNEVEN, _halves(_total_for(lambda n, s: -(-n // s) + 1))),
+                 "make one step fewer.", UNEVEN, _halves(_total_for(lambda n, s: -(-n // s) + 1)),
+                 _halves(_total_for(lambda n, s: n // s + 1))),
         _mistake("kernel minus stride", "you take kernel_size - stride for the total. That is "
                  "right only where the stride divides the size.", UNEVEN,
                  _halves(lambda n, k, s: max(0, k - s)), _halves(lambda n, k, s: k - s)),
@@ -427,6 +626,107 @@ def _literal(x, weight, stride, padding):
 
 def _then(change):
     return lambda *arguments: change(_conv(*arguments).copy())
+
+
+# Loops with slices, as students write them, one thing at a time wrong
+
+
+def _slice(i, kernel_size, stride, other):
+    return i * stride, i * stride + kernel_size
+
+
+def _own_size(H, W, KH, KW, sh, sw, padding):
+    return _fits(H, KH, sh), _fits(W, KW, sw)
+
+
+def _sliced(size=_own_size, rows=_slice, combine=product_sum, of_padded=True, swapped=()):
+    """Return the variant with another size, other slices, or another sum.
+
+    size(H, W, KH, KW, sh, sw, padding) of the padded image; rows(i, KH, sh, sw). swapped: which of
+    "image", "kernel" are unpacked as width, height; "steps": strides swapped in the slices alone.
+    """
+
+    def variant(x, weight, stride, padding):
+        padded = pad(x, padding)
+        (H, W), (KH, KW), (sh, sw) = padded.shape[2:], weight.shape[2:], stride
+        if "image" in swapped:
+            H, W = W, H
+        if "kernel" in swapped:
+            KH, KW = KW, KH
+        shape = size(H, W, KH, KW, sh, sw, padding)
+        if "steps" in swapped:
+            sh, sw = sw, sh
+        return cut(padded if of_padded else x, weight, np.zeros(len(weight), x.dtype), shape,
+                   lambda i: rows(i, KH, sh, sw), lambda j: rows(j, KW, sw, sh), combine)
+
+    return variant
+
+
+def _columns_by_rows(x, weight, stride, padding):
+    """The window of output j begins at j*sh; the size is right."""
+    image, (sh, sw) = pad(x, padding), stride
+    (H, W), (KH, KW) = image.shape[2:], weight.shape[2:]
+    return cut(image, weight, np.zeros(len(weight), x.dtype), (_fits(H, KH, sh), _fits(W, KW, sw)),
+               lambda i: _slice(i, KH, sh, sw), lambda j: _slice(j, KW, sh, sw))
+
+
+def _padded_again(H, W, KH, KW, sh, sw, padding):
+    return _fits(H + sum(padding[0]), KH, sh), _fits(W + sum(padding[1]), KW, sw)
+
+
+def _first_numbers_doubled(H, W, KH, KW, sh, sw, padding):
+    (top, bottom), (left, right) = padding
+    return _fits(H + top - bottom, KH, sh), _fits(W + left - right, KW, sw)
+
+
+def _over_the_stride(H, W, KH, KW, sh, sw, padding):
+    return H // sh, W // sw
+
+
+def _looped_over_pixels(x, weight, stride, padding):
+    return looped(_conv(x, weight, stride, padding).copy(), *x.shape[2:])
+
+
+def _guarded(inside):
+    """Return the variant that skips pixels unless inside(row, size); Python counts from the end."""
+
+    def variant(x, weight, stride, padding):
+        y, ((top, _), (left, _)) = np.zeros_like(_conv(x, weight, stride, padding)), padding
+        (H, W), (sh, sw) = x.shape[2:], stride
+        for i, j, u, v in np.ndindex(*y.shape[2:], *weight.shape[2:]):
+            row, column = i * sh + u - top, j * sw + v - left
+            if inside(row, H) and inside(column, W):
+                y[:, :, i, j] += x[:, :, row, column] @ weight[:, :, u, v].T
+        return y
+
+    return variant
+
+
+def _with_images_added(x, weight, stride, padding):
+    y = _conv(x, weight, stride, padding)
+    return np.broadcast_to(y.sum(axis=0, keepdims=True), y.shape)
+
+
+def _thinned_out(x, weight, stride, padding):
+    """conv2d(x[:, :, ::sh, ::sw], weight): the stride taken inside the windows too."""
+    return _conv(pad(x, padding)[:, :, :: stride[0], :: stride[1]], weight, (1, 1), 0)
+
+
+def _padded_at(place):
+    """Return the variant with x at place(top, bottom, left, right); a slice cut short stops it."""
+
+    def variant(x, weight, stride, padding):
+        image, (row, column) = np.zeros_like(pad(x, padding)), place(*padding[0], *padding[1])
+        image[:, :, row : row + x.shape[2], column : column + x.shape[3]] = x
+        return _conv(image, weight, stride, 0)
+
+    return variant
+
+
+def _last_cells_left_out(weight):
+    weight = weight.copy()
+    weight[:, :, -1] = weight[:, :, :, -1] = 0
+    return weight
 
 
 def _first_image_only(y):
@@ -552,6 +852,97 @@ STRIDED_CONV2D = Task(
                      _fits(H, KH, sw), _fits(W, KW, sw), KH, KW, sh, sw)),
                  *_reading(lambda H, W, KH, KW, sh, sw: _at(
                      _fits(W, KH, sh), _fits(W, KW, sw), KH, KW, sh, sw))),
+        _mistake("padding counted again", "in your OH and OW the padding is counted twice. H and W "
+                 "of the padded image have it in them already.", PADDING, _sliced(_padded_again)),
+        _mistake("first number doubled", "your OH and OW count 2*top and 2*left. The zeros are "
+                 "top + bottom and left + right.", UNEVEN, _sliced(_first_numbers_doubled)),
+        _mistake("size over the stride", "you count H // sh windows. A window must fit as a whole: "
+                 "its own size comes off first, (H - KH) // sh + 1.", STRIDE,
+                 _sliced(_over_the_stride)),
+        _mistake("cut from x", "the windows are cut from x itself, not from the padded image.",
+                 PADDING, _sliced(of_padded=False)),
+        _mistake("step down for the columns", "the size is right, but the windows move by sh to "
+                 "the right as well. Columns move by sw.", UNEVEN, _columns_by_rows),
+        _mistake("steps swapped", "the size is right, but your windows move by sw down and by sh "
+                 "to the right. Rows move by sh, columns by sw.", UNEVEN,
+                 _sliced(swapped=("steps",))),
+        _mistake("kernel sides swapped", "the sides of the kernel are swapped. weight is "
+                 "(F, C, KH, KW): KH rows first, then KW columns.", UNEVEN,
+                 _sliced(swapped=("kernel",))),
+        _mistake("height and width swapped", "height and width of the image are swapped. x is "
+                 "(N, C, H, W): H rows first, then W columns.", UNEVEN,
+                 _sliced(swapped=("image",)), _sliced(swapped=("image", "kernel"))),
+        _mistake("kernel transposed", "your kernel is transposed: rows and columns are swapped. "
+                 "Its first axis goes down, its second to the right.", TURNED,
+                 _with_weight(lambda w: w.swapaxes(2, 3))),
+        _mistake("negative indices", "above and left of the image your index is negative, and "
+                 "Python then counts from the end: x[-1] is the last row, not a zero.", PADDING,
+                 _guarded(lambda row, size: row < size)),
+        _mistake("first row and column left out", "the image's first row and column are skipped: "
+                 "row 0 lies inside. 0 <= row, not 0 < row.", PADDING,
+                 _guarded(lambda row, size: 0 < row < size)),
+        _mistake("window one too small", "your windows are one row and one column too small. A "
+                 "slice ends before its second number: i*sh + KH, without - 1.", CONV_TASK,
+                 _sliced(rows=lambda i, k, s, other: (i * s, i * s + k - 1))),
+        _mistake("end without the stride", "the end of your slice leaves the stride out, so that "
+                 "the window shrinks. It ends KH rows after i*sh.", STRIDE,
+                 _sliced(rows=lambda i, k, s, other: (i * s, i + k))),
+        _mistake("last kernel row and column left out", "the kernel's last row and last column are "
+                 "left out. range(KH) ends before KH already.", SUMS,
+                 _with_weight(_last_cells_left_out)),
+        _mistake("rounded up", "OH and OW are rounded up, so that the last window sticks out of "
+                 "the image. Half a window is no window: round down, with //.", STRIDE,
+                 _sliced(lambda H, W, KH, KW, sh, sw, padding: (
+                     -(-(H - KH) // sh) + 1, -(-(W - KW) // sw) + 1))),
+        _mistake("+ 1 divided too", "in your OH and OW the + 1 is divided by the stride, too. It "
+                 "stands outside the division.", STRIDE,
+                 _sliced(lambda H, W, KH, KW, sh, sw, padding: (
+                     (H - KH + 1) // sh, (W - KW + 1) // sw))),
+        _mistake("weights ignored", "your windows are summed without the kernel. Multiply each "
+                 "pixel by its weight first.", SUMS, _with_weight(np.ones_like)),
+        _mistake("first slice for every channel", "every input channel meets the filter's first "
+                 "slice. Channel c has its own: weight[f, c].", CHANNELS,
+                 _with_weight(lambda w: np.repeat(w[:, :1], w.shape[1], axis=1))),
+        _mistake("reshaped instead of transposed", "the numbers are right, but stand in wrong "
+                 "places: reshape cuts them anew and moves no axis. Bring the axes into the order "
+                 "(N, F, OH, OW) with transpose.", CHANNELS,
+                 _then(lambda y: y.transpose(0, 2, 3, 1).reshape(y.shape)),
+                 _then(lambda y: y.swapaxes(0, 1).reshape(y.shape))),
+        _mistake("\"same\" whatever the padding", "you pad for \"same\", whatever padding says.",
+                 PADDING, lambda x, weight, stride, padding: _conv(x, weight, stride, "same")),
+        _mistake("x begins at the wrong place", "the padded size is right, but x does not begin in "
+                 "row `top` and column `left` of it.", PADDING,
+                 _padded_at(lambda t, b, l, r: (t, t)), _padded_at(lambda t, b, l, r: (l, l)),
+                 _padded_at(lambda t, b, l, r: (l, t)), _padded_at(lambda t, b, l, r: (0, 0))),
+        _mistake("thinned out", "every sh-th row of the image is kept and the others are lost. The "
+                 "windows are whole; only their starts lie sh rows apart.", STRIDE, _thinned_out),
+        _mistake("matrix product", "@ and np.dot are matrix products, row times column. Here each "
+                 "number meets the one on which it lies: multiply with *, then add all up.", SUMS,
+                 _sliced(combine=matrix_product)),
+        _mistake("all filters", "every output is the sum over all filters. Channel f of y belongs "
+                 "to weight[f] alone.", CHANNELS, _sliced(combine=all_filters)),
+        _mistake("filter of the image", "image n gets filter n. Every image meets every filter: "
+                 "weight[f], not weight[n].", CHANNELS, _sliced(combine=filter_of_the_image)),
+        _mistake("images added up", "the images of the batch are added up. Each image has its own "
+                 "result, y[n].", CONV_TASK, _with_images_added),
+        _mistake("channels last", "your output is ordered (N, OH, OW, F). The channels come second "
+                 "here: (N, F, OH, OW).", CHANNELS, _then(lambda y: y.transpose(0, 2, 3, 1))),
+        _mistake("loops over the image", "your loops run over the rows and columns of x. They run "
+                 "over those of y: OH and OW.", CONV_TASK, _looped_over_pixels),
+        _mistake("total carried on", "your sum still holds the products of the windows before. "
+                 "Start it anew for each number of y.", CONV_TASK, *map(_then, CARRIED_ON)),
+        _mistake("returned too early", "only the beginning of y is written, the rest stays 0. Does "
+                 "`return` stand inside a loop? It ends the function.", CONV_TASK,
+                 *map(_then, RETURNED_EARLY)),
+        _mistake("turned, stride ignored", "two things: your kernel is rotated by 180° (the layer "
+                 "slides it as it is), and stride is ignored.", TURNED,
+                 lambda x, w, stride, padding: _conv(x, w[:, :, ::-1, ::-1], (1, 1), padding)),
+        _mistake("neither stride nor padding", "two things are not used yet: stride (the window of "
+                 "output i begins at row i*sh) and padding.", STRIDE,
+                 lambda x, weight, stride, padding: _conv(x, weight, (1, 1), 0)),
+        _mistake("all pairs swapped", "two things: the strides are swapped (stride is (sh, sw)), "
+                 "and so is the padding of rows and columns (the rows' pair comes first).", UNEVEN,
+                 lambda x, weight, stride, padding: _conv(x, weight, stride[::-1], padding[::-1])),
         _mistake("all zeros", "every output is 0: the array was made, but nothing was written "
                  "into it.", CONV_TASK, _then(np.zeros_like)),
         _mistake("whole numbers", "the digits after the decimal point are lost. Make y with "
@@ -605,6 +996,29 @@ def _crop_sides(change):
     return lambda x, padding: crop(x, change(*padding[0], *padding[1])).copy()
 
 
+def _with_sizes(sizes):
+    """Return the variant that reads H, W = sizes(x.shape)."""
+
+    def variant(x, padding):
+        (top, bottom), (left, right) = padding
+        H, W = sizes(*x.shape)
+        return x[:, :, top : H - bottom, left : W - right].copy()
+
+    return variant
+
+
+def _only_if_all_cut(x, padding):
+    (_, bottom), (_, right) = padding
+    return crop(x, padding).copy() if bottom and right else x.copy()
+
+
+def _zeroed(x, padding):
+    y, (top, _), (left, _) = np.zeros_like(x), *padding
+    inside = crop(x, padding)
+    y[:, :, top : top + inside.shape[2], left : left + inside.shape[3]] = inside
+    return y
+
+
 CROP = Task(
     id="ex02_padding_and_stride/crop", function_name="my_crop", argument_names=("x", "padding"),
     result_name="y", reference=lambda x, padding: crop(x, padding).copy(), cases=CROP_CASES,
@@ -619,8 +1033,9 @@ CROP = Task(
         _mistake("after for both", "above, `bottom` rows are cut off as well, and on the left "
                  "`right` columns. There, `top` and `left` count.", UNEVEN,
                  _both(lambda b, a, n: (a, n - a))),
-        _mistake("before only", "rows and columns are cut off above and left only. `bottom` and "
-                 "`right` count as well.", PADDING, _both(lambda b, a, n: (b, n))),
+        _mistake("before only", "rows and columns are cut off above and left only. H is the "
+                 "height of x, zeros included: `bottom` rows of it go at the end.", PADDING,
+                 _both(lambda b, a, n: (b, n))),
         _mistake("after only", "rows and columns are cut off below and right only. `top` and "
                  "`left` count as well.", PADDING, _both(lambda b, a, n: (0, n - a))),
         _mistake("all at the end", "all rows and columns are cut off at the end, so that zeros "
@@ -651,6 +1066,46 @@ CROP = Task(
                  _crop_sides(lambda t, b, l, r: ((t, b), (0, 0)))),
         _mistake("columns only", "only columns are cut off. `top` and `bottom` rows go, too.",
                  PADDING, _crop_sides(lambda t, b, l, r: ((0, 0), (l, r)))),
+        _mistake("height and width swapped", "H and W are swapped: x is (N, C, H, W), rows first. "
+                 "Rows end at H - bottom, columns at W - right.", UNEVEN,
+                 _with_sizes(lambda N, C, H, W: (W, H)), _with_sizes(lambda N, C, H, W: (H, H)),
+                 _with_sizes(lambda N, C, H, W: (W, W))),
+        _mistake("sizes of other axes", "H and W are read from the wrong axes: x.shape is "
+                 "(N, C, H, W), and len(x) is N. H and W are x.shape[2:].", CROP_TASK,
+                 _with_sizes(lambda N, C, H, W: (N, C)), _with_sizes(lambda N, C, H, W: (N, N)),
+                 _with_sizes(lambda N, C, H, W: (C, H)), _with_sizes(lambda N, C, H, W: (C, C))),
+        _mistake("one instead of none", "where `bottom` or `right` is 0, one row or column is cut "
+                 "off all the same. Nothing goes then: the slice ends at H.", CROP_TASK,
+                 _both(lambda b, a, n: (b, n - max(a, 1)))),
+        _mistake("only where all are cut", "where `bottom` or `right` is 0, x comes back as it is. "
+                 "The other sides are cut off in any case.", CROP_TASK, _only_if_all_cut),
+        _mistake("columns from the start", "where `right` is 0, `left` columns stay. They are cut "
+                 "off in any case.", CROP_TASK,
+                 _cut(_inside, lambda b, a, n: (b, n - a) if a else (0, n))),
+        _mistake("rows from the start", "where `bottom` is 0, `top` rows stay. They are cut off in "
+                 "any case.", CROP_TASK,
+                 _cut(lambda b, a, n: (b, n - a) if a else (0, n), _inside)),
+        _mistake("one too far in", "one row and one column too many are cut off at the start. "
+                 "Counting begins at 0: the image begins in row `top`, without + 1.", CROP_TASK,
+                 _both(lambda b, a, n: (b + 1, n - a))),
+        _mistake("pairs torn apart", "the four numbers are read as top, left, bottom, right. They "
+                 "are ((top, bottom), (left, right)).", UNEVEN,
+                 _crop_sides(lambda t, b, l, r: ((t, l), (b, r)))),
+        _mistake("one everywhere", "one row and one column go on each side, whatever padding says.",
+                 CROP_TASK, lambda x, padding: x[:, :, 1:-1, 1:-1].copy()),
+        _mistake("minus zero, sides swapped", "two things: above and below are swapped, and so are "
+                 "left and right; and -0 is 0, so that the slice is empty where nothing goes.",
+                 CROP_TASK, _both(lambda b, a, n: (a, -b))),
+        _mistake("zeros instead of a cut", "what is to go is set to 0, but still there. The result "
+                 "is smaller than x.", CROP_TASK, _zeroed),
+        _mistake("padded", "zeros are put around x. They are to come off.", CROP_TASK,
+                 lambda x, padding: pad(x, padding).copy()),
+        _mistake("first axes", "the first two axes are cut, the batch and the channels. Rows and "
+                 "columns are axes 2 and 3: x[:, :, ...].", CROP_TASK,
+                 lambda x, padding: x[padding[0][0] : x.shape[2] - padding[0][1],
+                                      padding[1][0] : x.shape[3] - padding[1][1]].copy(),
+                 lambda x, padding: x[padding[0][0] : -padding[0][1],
+                                      padding[1][0] : -padding[1][1]].copy()),
         _mistake("not cropped", "x comes back as it is. Cut `top` rows off above, `bottom` below, "
                  "`left` and `right` columns beside it.", PADDING, lambda x, padding: x.copy()),
     ),

@@ -7,6 +7,7 @@ reads who makes it. Only `course_lib.check` imports this module; it uses the lib
 import numpy as np
 
 from course_lib.check.loops import Stops
+from course_lib.check.slips import CARRIED_ON, RETURNED_EARLY, carried_on, each, looped
 from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
 from course_lib.pool import avg_pool2d, max_pool2d
 from course_lib.shapes import as_pair
@@ -56,6 +57,7 @@ SQUARE_CASES = (
     _case((2, 3, 6, 5), 3, 2, np.float32, 0.37),
     _case((3, 2, 5, 8), 3, 2, scale=0.37),
     _case((2, 3, 8, 7), 2, 3, np.float32, 0.37, -5),
+    _case((1, 2, 4, 5), 2, 2, scale=1e4, shift=-100),  # a search must not start at -1000 either
 )
 UNEVEN_CASES = (
     _hand_example((2, 2), (2, 2)),
@@ -74,6 +76,7 @@ UNEVEN_CASES = (
     _case((2, 3, 6, 5), (3, 2), (2, 1), np.float32, 0.37),
     _case((3, 2, 5, 8), (2, 4), (1, 2), scale=0.37),
     _case((2, 3, 8, 7), (2, 3), (3, 2), np.float32, 0.37, -5),
+    _case((1, 2, 4, 5), (2, 3), (2, 2), scale=1e4, shift=-100),
 )
 # For the mean, no case in which a usual mistake cuts an empty window out: its mean is nan.
 AVERAGE_CASES = (
@@ -91,6 +94,7 @@ AVERAGE_CASES = (
     _case((2, 3, 6, 4), (4, 3), (2, 1), np.float32, 0.37),
     _case((3, 2, 4, 6), (3, 4), (1, 2), scale=0.37),
     _case((2, 3, 8, 7), (2, 3), (3, 2), np.float32, 0.37, -5),
+    _case((2, 2, 3, 4), (1, 1), (1, 1), scale=0.37),
 )
 
 
@@ -237,6 +241,172 @@ def _rows_counted_like_columns(H, W, KH, KW, sh, sw):
     return _spans(_fits(W, KW, sw), KH, sh), _right_spans(W, KW, sw)
 
 
+def _width_from_kernel_height(H, W, KH, KW, sh, sw):
+    return _right_spans(H, KH, sh), _spans(_fits(W, KH, sw), KW, sw)
+
+
+def _width_from_vertical_stride(H, W, KH, KW, sh, sw):
+    return _right_spans(H, KH, sh), _spans(_fits(W, KW, sh), KW, sw)
+
+
+def _height_from_kernel_width(H, W, KH, KW, sh, sw):
+    return _spans(_fits(H, KW, sh), KH, sh), _right_spans(W, KW, sw)
+
+
+def _height_from_horizontal_stride(H, W, KH, KW, sh, sw):
+    return _spans(_fits(H, KH, sw), KH, sh), _right_spans(W, KW, sw)
+
+
+def _steps_swapped(H, W, KH, KW, sh, sw):
+    return _spans(_fits(H, KH, sh), KH, sw), _spans(_fits(W, KW, sw), KW, sh)
+
+
+def _columns_step_like_rows(H, W, KH, KW, sh, sw):
+    return _right_spans(H, KH, sh), _spans(_fits(W, KW, sw), KW, sh)
+
+
+def _window_as_wide_as_high(H, W, KH, KW, sh, sw):
+    return _right_spans(H, KH, sh), _spans(_fits(W, KW, sw), KH, sw)
+
+
+def _window_turned(H, W, KH, KW, sh, sw):
+    return _spans(_fits(H, KH, sh), KW, sh), _spans(_fits(W, KW, sw), KH, sw)
+
+
+def _both_swapped(H, W, KH, KW, sh, sw):
+    return _right_spans(H, KW, sw), _right_spans(W, KH, sh)
+
+
+def _stride_wide_of_right_count(size, kernel_size, stride):
+    return _spans(_fits(size, kernel_size, stride), stride, stride)
+
+
+def _one_divided_too(size, kernel_size, stride):
+    return _spans((size - kernel_size + 1) // stride, kernel_size, stride)
+
+
+def _spread(keep, start):
+    """Rows start(i, u, stride) of the image, u inside the window, and columns likewise."""
+
+    def variant(x, kernel_size, stride):
+        (KH, KW), (sh, sw) = as_pair(kernel_size, "kernel_size"), as_pair(stride, "stride")
+        (N, C, H, W) = x.shape
+        y = np.zeros((N, C, _fits(H, KH, sh), _fits(W, KW, sw)), x.dtype)
+        for n, c, i, j in np.ndindex(y.shape):
+            rows, columns = start(i, np.arange(KH), sh), start(j, np.arange(KW), sw)
+            y[n, c, i, j] = keep(x[n, c][rows][:, columns])
+        return y
+
+    return variant
+
+
+def _ends_at_the_size(size, kernel_size, stride):
+    return [(i * stride, kernel_size) for i in range(_fits(size, kernel_size, stride))]
+
+
+def _along_one_index(keeps, both_rows):
+    """Return the variants whose window begins at row i and column i, or at row j and column j."""
+
+    def one(keep, reader):
+        def variant(x, kernel_size, stride):
+            (KH, KW), (sh, sw) = as_pair(kernel_size, "kernel_size"), as_pair(stride, "stride")
+            (H, W), (N, C) = x.shape[2:], x.shape[:2]
+            y = np.zeros((N, C, _fits(H, KH, sh), _fits(W, KW, sw)), x.dtype)
+            for n, c, i, j in np.ndindex(y.shape):
+                top, left = ((i if both_rows else j) * step for step in (sh, sw))
+                y[n, c, i, j] = keep(reader(x[n, c], (top, top + KH), (left, left + KW)))
+            return y
+
+        return variant
+
+    return tuple(one(keep, reader) for keep in keeps for reader in (_cut, _picked))
+
+
+def _blocks_cut_anew(keep):
+    """x.reshape(N, C, OH, OW, KH, KW): reshape cuts rows into pieces, not images into windows."""
+
+    def variant(x, kernel_size, stride):
+        (N, C, H, W), (KH, KW) = x.shape, as_pair(kernel_size, "kernel_size")
+        OH, OW = H // KH, W // KW
+        blocks = x[:, :, : OH * KH, : OW * KW].reshape(N, C, OH, OW, KH, KW)
+        y = np.zeros((N, C, OH, OW), x.dtype)
+        for place in np.ndindex(y.shape):
+            y[place] = keep(blocks[place])
+        return y
+
+    return variant
+
+
+def _blocks_only(keep):
+    """x.reshape(N, C, H // KH, KH, W // KW, KW): a ValueError where windows do not divide x."""
+
+    def variant(x, kernel_size, stride):
+        (N, C, H, W), (KH, KW) = x.shape, as_pair(kernel_size, "kernel_size")
+        if H % KH or W % KW:
+            raise ValueError("cannot reshape array")
+        y = np.zeros((N, C, H // KH, W // KW), x.dtype)
+        for n, c, i, j in np.ndindex(y.shape):
+            y[n, c, i, j] = keep(x[n, c, i * KH : (i + 1) * KH, j * KW : (j + 1) * KW])
+        return y
+
+    return variant
+
+
+def _channels_taken_last(keep):
+    """N, H, W, C = x.shape, and then as usual: x[n, c, rows, columns]."""
+
+    def variant(x, kernel_size, stride):
+        N, H, W, C = x.shape
+        (KH, KW), (sh, sw) = as_pair(kernel_size, "kernel_size"), as_pair(stride, "stride")
+        y = np.zeros((N, C, _fits(H, KH, sh), _fits(W, KW, sw)), x.dtype)
+        for n, c, i, j in np.ndindex(y.shape):
+            y[n, c, i, j] = keep(x[n, c, i * sh : i * sh + KH, j * sw : j * sw + KW])
+        return y
+
+    return variant
+
+
+def _with_zeros_behind(right):
+    def variant(x, kernel_size, stride):
+        return right(np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1))), kernel_size, stride)
+
+    return variant
+
+
+def _looped_over_pixels(keep):
+    """for i in range(H), for j in range(W): past OH and OW, y has no place."""
+
+    def variant(x, kernel_size, stride):
+        (N, C, H, W), (KH, KW) = x.shape, as_pair(kernel_size, "kernel_size")
+        sh, sw = as_pair(stride, "stride")
+        y = np.zeros((N, C, _fits(H, KH, sh), _fits(W, KW, sw)), x.dtype)
+        for n, c, i, j in np.ndindex(x.shape):
+            y[n, c, i, j] = keep(x[n, c, i * sh : i * sh + KH, j * sw : j * sw + KW])
+        return y
+
+    return variant
+
+
+def _as_large_as_x(right):
+    def variant(x, kernel_size, stride):
+        y, small = np.zeros_like(x), right(x, kernel_size, stride)
+        y[:, :, : small.shape[2], : small.shape[3]] = small
+        return y
+
+    return variant
+
+
+def _columns_looped_like_rows(right, rest=0):
+    """for j in range(OH), in an array of the right size that was filled with `rest`."""
+
+    def variant(x, kernel_size, stride):
+        y = right(x, kernel_size, stride).copy()
+        looped(y, y.shape[2], y.shape[2])[:, :, :, y.shape[2] :] = rest
+        return y
+
+    return variant
+
+
 def _window_at(keeps):
     """Return the variants whose output (i, j) takes the window in row j and column i."""
 
@@ -271,6 +441,16 @@ def _first_image_only(y):
 
 def _first_channel_only(y):
     y[:, 1:] = 0
+    return y
+
+
+def _first_row_only(y):
+    y[:, :, 1:] = 0
+    return y
+
+
+def _first_number_only(y):
+    y[:, :, 1:] = y[:, :, :, 1:] = 0
     return y
 
 
@@ -348,6 +528,37 @@ def _mistakes_of_place(keeps, section):
         at("height from a width",
            "your OH is computed from a width. Rows and columns have the same formula, each with "
            "its own numbers.", UNEVEN, _rows_counted_like_columns),
+        _mistake("row for both",
+                 "i is used for the columns as well: the window begins at row i and column i. It "
+                 "begins at row i * stride and column j * stride.",
+                 UNEVEN, _along_one_index(keeps, both_rows=True)),
+        _mistake("column for both",
+                 "j is used for the rows as well: the window begins at row j and column j. It "
+                 "begins at row i * stride and column j * stride.",
+                 UNEVEN, _along_one_index(keeps, both_rows=False)),
+        _mistake("reshaped into windows",
+                 "reshape cuts x anew, in the order in which its numbers lie: pieces of rows, not "
+                 "windows. Slice the windows out.", section, tuple(map(_blocks_cut_anew, keeps))),
+        _mistake("windows that divide the image",
+                 "your reshape needs windows that lie side by side and divide the image. Windows "
+                 "move by `stride`, may overlap, and leave a rest.",
+                 section, tuple(map(_blocks_only, keeps))),
+        _mistake("channels taken last", "x is unpacked as N, H, W, C. It is (N, C, H, W): the "
+                 "channels come second.", UNEVEN, tuple(map(_channels_taken_last, keeps))),
+        _mistake("loops over the image", "your loops run over the rows and columns of x, past the "
+                 "end of y. They run over those of y: OH and OW.", section,
+                 tuple(map(_looped_over_pixels, keeps))),
+        at("+ 1 divided too", "in your OH and OW the + 1 is divided by the stride, too. It counts "
+           "the window at the start and stands outside the division.", STRIDE,
+           _each(_one_divided_too)),
+        _mistake("stride inside the window",
+                 "stride is multiplied with the window's offset u, so that your window is spread "
+                 "out. Only its start moves by the stride: row u of it is row i * stride + u.",
+                 STRIDE, tuple(_spread(keep, start) for keep in keeps for start in (
+                     lambda i, u, s: (i + u) * s, lambda i, u, s: i + u * s))),
+        at("ends at the size",
+           "your slice ends at KH, counted from the top of the image. The window that begins at "
+           "row i * stride ends before row i * stride + KH.", section, _each(_ends_at_the_size)),
     )
 
 
@@ -370,6 +581,19 @@ def _mistakes_of_pairs(keeps):
         at("one stride for both",
            "one of the two strides is used for both axes. stride is (sh, sw): rows move by sh, "
            "columns by sw.", _vertical_stride_for_both, _horizontal_stride_for_both),
+        at("size from the other side",
+           "OH or OW takes a number that belongs to the other axis. OH comes from H, KH and sh, OW "
+           "from W, KW and sw.", _width_from_kernel_height, _width_from_vertical_stride,
+           _height_from_kernel_width, _height_from_horizontal_stride),
+        at("steps of the other side",
+           "the size is right, but the windows move by the other axis' stride. Rows move by sh, "
+           "columns by sw.", _steps_swapped, _columns_step_like_rows),
+        at("window of the other side",
+           "the size is right, but your windows take a side of the other axis. A window has KH "
+           "rows and KW columns.", _window_turned, _window_as_wide_as_high),
+        at("both pairs swapped",
+           "two things: the sides of the window are swapped, and so are the strides. Both pairs "
+           "begin with the rows: (KH, KW), (sh, sw).", _both_swapped),
     )
 
 
@@ -415,6 +639,24 @@ def _mistakes_of_result(right, keeps, section):
             "channels last",
             "your output is ordered (N, OH, OW, C). The channels come second here: "
             "(N, C, OH, OW).", section, _made(right, lambda y: y.transpose(0, 2, 3, 1)),
+        ),
+        _mistake(
+            "zeros behind", "a row and a column of zeros are put behind the image, so that one "
+            "window more fits. What is left at the border is dropped.", STRIDE,
+            (_with_zeros_behind(right),),
+        ),
+        _mistake(
+            "columns looped like rows", "your loop over the columns runs to OH. It runs to OW.",
+            UNEVEN, (_columns_looped_like_rows(right), _columns_looped_like_rows(right, -np.inf)),
+        ),
+        _mistake(
+            "as large as x", "your array is as large as x. It has OH rows and OW columns.",
+            section, (_as_large_as_x(right),),
+        ),
+        _mistake(
+            "returned too early", "only the beginning is written, the rest stays 0. Does `return` "
+            "stand inside a loop? It ends the function; move it to the left.",
+            section, _made(right, *RETURNED_EARLY, _first_row_only, _first_number_only),
         ),
         _mistake(
             "last row and column left zero",
@@ -504,11 +746,97 @@ def _max_mistakes(section):
                  "is asked for: .max(), not .argmax().", ADDRESS, _keeping(np.argmax)),
         _mistake("channels merged", "you take the largest number over all channels. Pooling takes "
                  "each channel by itself, and keeps their number.", KEEPS,
-                 (_merged(_max, np.max, 1), _merged_away(_max, np.max))),
+                 (_merged(_max, np.max, 1), _merged_away(_max, np.max),
+                  _merged(_max, np.max, (0, 1)))),
         _mistake("images merged", "you take the largest number over all images of the batch. Each "
                  "image has its own result, y[n].", section, (_merged(_max, np.max, 0),)),
+        _mistake("starts at a number", "where all numbers of a window are small, you return a "
+                 "number that is not among them. Does your search start at a number that you "
+                 "chose? Start at the window's first number, or at -np.inf.", ADDRESS,
+                 _keeping(*(lambda w, start=start: max(start, w.max()) for start in STARTS))),
+        _mistake("starts at infinity", "you return infinity: the search for the largest starts "
+                 "above everything. It starts at *minus* infinity, -np.inf.", ADDRESS,
+                 _keeping(lambda w: np.inf)),
+        _mistake("starts at the largest", "your search starts at the largest number of x: nothing "
+                 "is larger. Start at the window's first number.", ADDRESS,
+                 (lambda x, *rest: np.full_like(_max(x, *rest), x.max()),)),
+        _mistake("stride in the size only, starts at 0", "two things: your window moves by one "
+                 "pixel each time (output i looks at the rows from i * stride on), and the search "
+                 "starts at 0, which may be more than all numbers of the window.", STRIDE,
+                 _reading(_each(_right_count_step_of_one), (_at_least_0,))),
+        _mistake("second largest", "you keep the second largest number.", KEEPS,
+                 _keeping(lambda w: np.sort(w, axis=None)[-2:][0])),
+        _mistake("starts at the image's first pixel", "your search starts at the image's first "
+                 "pixel, which most windows do not hold. Start at the first number of the window.",
+                 ADDRESS, (lambda x, *rest: np.maximum(_max(x, *rest), x[:1, :1, :1, :1]),
+                           lambda x, *rest: np.maximum(_max(x, *rest), x[:, :, :1, :1]))),
+        _mistake("largest so far", "the largest number of the windows before is still remembered. "
+                 "Start the search anew in each window.", section,
+                 _made(_max, *each(lambda y: carried_on(y, np.maximum.accumulate), 4))),
+        _mistake("first row and column skipped", "the window's first row and first column are not "
+                 "searched. range begins at 0 by itself; range(1, ...) leaves row 0 out.", section,
+                 _keeping(lambda w: w[1:, 1:].max(initial=w[0, 0]),
+                          lambda w: w[1:, 1:].max(initial=-np.inf))),
+        _mistake("2x2 whatever the size", "you compare four pixels, whatever kernel_size is. The "
+                 "window has kernel_size rows and columns.", section, (_four_pixels,)),
+        _mistake("rows of the stride", "your windows have as many rows as the stride. They have "
+                 "kernel_size rows and kernel_size columns.", KEEPS,
+                 _reading(_each(_stride_wide_of_right_count, _right_spans), keeps)),
+        _mistake("columns of the stride", "your windows have as many columns as the stride. They "
+                 "have kernel_size rows and kernel_size columns.", KEEPS,
+                 _reading(_each(_right_spans, _stride_wide_of_right_count), keeps)),
+        _mistake("stride as window, starts at 0", "two things: your windows are as large as the "
+                 "stride (kernel_size says how large they are), and the search starts at 0, which "
+                 "may be more than all numbers of the window.", KEEPS,
+                 _reading(_each(_stride_wide_of_right_count), (_at_least_0,))),
+        _mistake("half of it, starts at 0", "two things: your windows are as large as the stride "
+                 "along one axis (kernel_size is their size along both), and the search starts at "
+                 "0, which may be more than all numbers of the window.", KEEPS,
+                 (*_reading(_each(_stride_wide_of_right_count, _right_spans), (_at_least_0,)),
+                  *_reading(_each(_right_spans, _stride_wide_of_right_count), (_at_least_0,)))),
+        _mistake("mean, stride ignored", "two things: you keep the mean (max pooling keeps the "
+                 "largest), and your window moves by one pixel each time.", KEEPS,
+                 _reading(_each(_right_count_step_of_one), (_mean,))),
+        _mistake("returned too early, from −∞ on", "only the beginning is written, the rest is as "
+                 "it was made. Does `return` stand inside a loop? It ends the function; move it to "
+                 "the left.", section,
+                 _made(_max, lambda y: _rest_infinite(y, _first_row_only),
+                       lambda y: _rest_infinite(y, _first_number_only))),
+        _mistake("kernel minus stride", "you look at kernel_size - stride rows and columns of each "
+                 "window. It has kernel_size of each, whatever the stride is.", KEEPS,
+                 (_without_the_stride,)),
         _whole_numbers(_max),
     )
+
+
+def _rest_infinite(y, written):
+    return np.where(written(np.ones(y.shape, bool)), y, -np.inf)
+
+
+STARTS = (-1, 1, -2, -3, -4, -6, -7, -8, -9, -20, -128, -1024, -5, -10, -50, -99, -100, -255, -256,
+          -500, -999, -1000, -9999, -10000, -1e5)
+
+
+def _at_least_0(window):
+    return max(0, window.max())
+
+
+def _without_the_stride(x, kernel_size, stride):
+    """for u in range(kernel_size - stride), beginning at minus infinity."""
+    y = np.full_like(_max(x, kernel_size, stride), -np.inf)
+    for i, j in np.ndindex(y.shape[2:]):
+        for u, v in np.ndindex(2 * (max(kernel_size - stride, 0),)):
+            y[:, :, i, j] = np.maximum(y[:, :, i, j], x[:, :, i * stride + u, j * stride + v])
+    return y
+
+
+def _four_pixels(x, kernel_size, stride):
+    """The pixels [a, b], [a + 1, b], [a, b + 1], [a + 1, b + 1]."""
+    y = np.zeros_like(_max(x, kernel_size, stride))
+    for i, j in np.ndindex(y.shape[2:]):
+        a, b = i * stride, j * stride
+        y[:, :, i, j] = np.max([x[:, :, a + u, b + v] for u in (0, 1) for v in (0, 1)], axis=0)
+    return y
 
 
 MAX_SHAPE = ("(N, C, OH, OW) with OH = (H - kernel_size) // stride + 1, and OW likewise")
@@ -576,6 +904,13 @@ def _with_fixed_divisor(mistakes):
     )
 
 
+def _halved_again_and_again(window):
+    mean = 0
+    for pixel in window.flat:
+        mean = (mean + pixel) / 2
+    return mean
+
+
 AVG_POOL2D = Task(
     id="ex03_pooling/avg_pool2d", function_name="my_avg_pool2d", argument_names=ARGUMENTS,
     result_name="y", reference=_average, cases=AVERAGE_CASES,
@@ -601,6 +936,27 @@ AVG_POOL2D = Task(
         _mistake("divided by one less", "you divide by KH*KW - 1. That is for a variance; a mean "
                  "divides by the number of cells.", KEEPS,
                  (_divided(lambda KH, KW, *_: np.float64(KH * KW - 1)),)),
+        _mistake("brackets missing", "you divide by KH and multiply by KW: / and * come one after "
+                 "the other. Brackets around KH * KW.", KEEPS,
+                 (_divided(lambda KH, KW, *_: KH / KW),)),
+        _mistake("divided by the square of one side", "you divide by the square of one side. "
+                 "Windows need not be square: KH*KW.", KEEPS,
+                 (_divided(lambda KH, KW, *_: KH**2), _divided(lambda KH, KW, *_: KW**2))),
+        _mistake("divided by 4", "you divide by 4, whatever the window's size is. It has KH*KW "
+                 "cells.", KEEPS, (_divided(lambda *_: 4),)),
+        _mistake("total carried on", "your sum still holds the pixels of the windows before. Set "
+                 "it to 0 for each window.", AVERAGE_TASK, _made(_average, *CARRIED_ON)),
+        _mistake("last row only", "only the last row of each window counts. All rows and columns "
+                 "do.", KEEPS, _keeping(lambda w: w[-1].mean(), lambda w: w[-1].sum() / w.size)),
+        _mistake("means of means", "you take the mean of what you have and the next pixel, again "
+                 "and again: the last pixel counts half. Add all up first, then divide once.",
+                 KEEPS, _keeping(_halved_again_and_again)),
+        _mistake("middle between largest and smallest", "you keep the middle between the largest "
+                 "and the smallest. The mean is the sum divided by the number of cells.", KEEPS,
+                 _keeping(lambda w: (w.max() + w.min()) / 2)),
+        _mistake("sum, strides swapped", "two things: you add up each window without dividing by "
+                 "KH*KW, and the two strides are swapped. stride is (sh, sw), rows first.", UNEVEN,
+                 _reading(_strides_swapped, (np.sum,))[:1]),
         _mistake("largest", "you keep the largest number of each window. That is max pooling; "
                  "here the mean is asked for.", KEEPS, _keeping(np.max)),
         _mistake("median", "you keep the number in the middle (the median). The average is the "
@@ -617,7 +973,7 @@ AVG_POOL2D = Task(
         _mistake("channels merged", "you average over the channels as well. Pooling takes each "
                  "channel by itself, and keeps their number.", KEEPS,
                  (_merged(_average, np.mean, 1), _merged(_average, np.sum, 1),
-                  _merged_away(_average, np.mean))),
+                  _merged_away(_average, np.mean), _merged(_average, np.mean, (0, 1)))),
         _mistake("images merged", "you average over all images of the batch. Each image has its "
                  "own result, y[n].", AVERAGE_TASK,
                  (_merged(_average, np.mean, 0), _merged(_average, np.sum, 0))),
@@ -672,6 +1028,11 @@ def _in_image(window, top, left, W):
     return (top + u) * W + left + v
 
 
+def _in_image_by_window(window, top, left, W):
+    u, v = _row_and_column(window)
+    return (top + u) * window.shape[1] + left + v
+
+
 def _in_image_row(window, top, left, W):
     u, v = _row_and_column(window)
     return u * W + v
@@ -695,6 +1056,68 @@ def _first_above_zero(window, *_):
     return window.argmax() if window.max() > 0 else 0
 
 
+def _pairs_of_places(x, kernel_size, stride):
+    choice = _addresses(x, kernel_size, stride)
+    return np.stack([choice // kernel_size[1], choice % kernel_size[1]], axis=-1)
+
+
+def _column_major_by_width(window, *_):
+    u, v = _row_and_column(window)
+    return v * window.shape[1] + u
+
+
+def _last_by_columns(window, *_):
+    """v*KW + u of the last of equal maxima."""
+    u, v = divmod(_last_maximum(window), window.shape[1])
+    return v * window.shape[1] + u
+
+
+def _last_larger_than_first(window, *_):
+    """The largest so far is not remembered: the last cell that is larger than the first."""
+    larger = np.flatnonzero(window > window[0, 0])
+    return larger[-1] if larger.size else 0
+
+
+def _with_memory(x, kernel_size, stride):
+    """best and its address are not set back for each window."""
+    y, best, where = np.zeros(_addresses(x, kernel_size, stride).shape), -np.inf, 0
+    (KH, KW), (sh, sw) = kernel_size, stride
+    for n, c, i, j in np.ndindex(y.shape):
+        for u, v in np.ndindex(KH, KW):
+            if x[n, c, i * sh + u, j * sw + v] > best:
+                best, where = x[n, c, i * sh + u, j * sw + v], u * KW + v
+        y[n, c, i, j] = where
+    return y
+
+
+def _address_with_memory(x, kernel_size, stride):
+    """The address alone is not set back: a first cell that is the largest leaves the last one."""
+    y, where = np.zeros(_addresses(x, kernel_size, stride).shape), 0
+    (KH, KW), (sh, sw) = kernel_size, stride
+    for n, c, i, j in np.ndindex(y.shape):
+        window = x[n, c, i * sh : i * sh + KH, j * sw : j * sw + KW]
+        where = window.argmax() or where
+        y[n, c, i, j] = where
+    return y
+
+
+def _of_whole(axes):
+    """Return the variant with the address in each image's channel, or in all of x."""
+
+    def variant(x, kernel_size, stride):
+        y = np.zeros(_addresses(x, kernel_size, stride).shape)
+        for n, c in np.ndindex(x.shape[:2]):
+            y[n, c] = x.argmax() if axes == "all" else x[n, c].argmax()
+        return y
+
+    return variant
+
+
+def _starting_at(start):
+    """Address 0 where no number of the window is larger than `start`."""
+    return lambda window, *_: window.argmax() if window.max() > start else 0
+
+
 ARGMAX_OF_WINDOWS = Task(
     id="ex03_pooling/argmax_of_windows", function_name="my_argmax_of_windows",
     argument_names=ARGUMENTS, result_name="choice", reference=_addresses,
@@ -715,7 +1138,9 @@ ARGMAX_OF_WINDOWS = Task(
                  "u begins at u*KW.", ADDRESS, (_at(_times_height),)),
         _mistake("address in the image", "your address counts the pixels of the whole image. "
                  "Count inside the window: its top left cell has the address 0.", ADDRESS,
-                 (_at(_in_image), _at(_in_image_row), _at(_first_stays_0(_in_image)),
+                 (_at(_in_image), _at(_in_image_row), _at(_in_image_by_window),
+                  _at(_first_stays_0(_in_image)),
+                  _at(_first_stays_0(_in_image_by_window)),
                   _at(_first_stays_0(_in_image_row)))),
         _mistake("counted from 1", "your addresses count from 1. The window's top left cell has "
                  "the address 0.", ADDRESS, (_at(_from_one), _at(_first_stays_0(_from_one)))),
@@ -729,7 +1154,10 @@ ARGMAX_OF_WINDOWS = Task(
                  "share an address: it is u*KW + v.", ADDRESS,
                  (_at(lambda w, *_: sum(_row_and_column(w))),)),
         _mistake("value instead of address", "you return the largest number itself. Asked for is "
-                 "where it sits in its window: 0 for the top left cell.", ADDRESS, (_max,)),
+                 "where it sits in its window: 0 for the top left cell.", ADDRESS,
+                 (_max, lambda *arguments: np.trunc(_max(*arguments)))),
+        _mistake("row and column instead of an address", "you return two numbers for each window, "
+                 "row and column. The address is one: u*KW + v.", ADDRESS, (_pairs_of_places,)),
         _mistake("smallest", "you return the address of the smallest number, not of the largest.",
                  ADDRESS, (_at(lambda w, *_: w.argmin()),)),
         _mistake("absolute values", "you compare without the sign: −4 counts as more than 3. Any "
@@ -741,6 +1169,47 @@ ARGMAX_OF_WINDOWS = Task(
         _mistake("how many are equal", "you count how many cells are as large as the maximum. "
                  "Asked for is the address of the first one.", ADDRESS,
                  (_at(lambda w, *_: (w == w.max()).sum()),)),
+        _mistake("starts at a number", "where all numbers of a window are small, your address "
+                 "stays 0. Does your search start at a number that you chose? Start at the "
+                 "window's first number, or at -np.inf.", ADDRESS,
+                 tuple(_at(_starting_at(start)) for start in STARTS)),
+        _mistake("counted by columns, by width", "your address is v*KW + u: u and v are swapped. "
+                 "u counts the rows: u*KW + v.", ADDRESS, (_at(_column_major_by_width),)),
+        _mistake("last, by columns", "two things: of several equal maxima you take the last one "
+                 "(write > and not >=), and in your address u and v are swapped: u*KW + v.",
+                 ADDRESS, (_at(_last_by_columns),)),
+        _mistake("last, starts at 0", "two things: of several equal maxima you take the last one "
+                 "(write > and not >=), and your search starts at 0, so that windows of negative "
+                 "numbers keep the address 0.", ADDRESS,
+                 (_at(lambda w, *_: _last_maximum(w) if w.max() >= 0 else 0),)),
+        _mistake("largest not remembered", "you remember where a larger number is, but not how "
+                 "large it is: the last one that is larger than the first wins.", ADDRESS,
+                 (_at(_last_larger_than_first),)),
+        _mistake("search goes on", "what the search remembers is not set back: it goes on from one "
+                 "window to the next. Start anew in each window.", ADDRESS_TASK,
+                 (_with_memory, _address_with_memory)),
+        _mistake("of the whole image", "this is where the largest number of the whole image is. "
+                 "Search each window by itself.", ADDRESS, (_of_whole("each"), _of_whole("all"))),
+        _mistake("counted from behind", "your addresses count from the window's last cell. The top "
+                 "left cell has the address 0.", ADDRESS,
+                 (_at(lambda w, *_: w[::-1, ::-1].argmax()),
+                  _at(lambda w, *_: w.size - 1 - w.argmax()))),
+        _mistake("rows of the columns", "argmax(axis=0) gives a row for each column, and you keep "
+                 "the largest of these. Without an axis, argmax counts the cells.", ADDRESS,
+                 (_at(lambda w, *_: w.argmax(axis=0).max()),
+                  _at(lambda w, *_: w.argmax(axis=1).max()))),
+        _mistake("true or false", "you say whether there is a maximum (1), not where. Asked for is "
+                 "its address.", ADDRESS, (_at(lambda w, *_: 1),)),
+        _mistake("first column only", "only the first column of each window is searched. All "
+                 "cells count: a loop over u *and* one over v.", ADDRESS,
+                 (_at(lambda w, *_: w[:, 0].argmax() * w.shape[1]),
+                  _at(lambda w, *_: w[:, 0].argmax()))),
+        _mistake("first row only", "only the first row of each window is searched. All cells "
+                 "count: a loop over u *and* one over v.", ADDRESS,
+                 (_at(lambda w, *_: w[0].argmax()),)),
+        _mistake("from 1, stride ignored", "two things: your addresses count from 1 (the top left "
+                 "cell has 0), and your window moves by one pixel each time.", ADDRESS,
+                 _reading(_each(_right_count_step_of_one), (lambda w: w.argmax() + 1,))),
         *_mistakes_of_place((np.argmax,), ADDRESS_TASK),
         *_mistakes_of_pairs((np.argmax,)),
         *_mistakes_of_result(_addresses, (np.argmax,), ADDRESS_TASK),
@@ -795,6 +1264,39 @@ def _after(change):
     return lambda x, kernel_size: change(_average_weight(x, kernel_size))
 
 
+def _ones_elsewhere(x, kernel_size):
+    others = 1 - np.eye(x.shape[1])[:, :, None, None]
+    return (_average_weight(x, kernel_size) + others).astype(x.dtype)
+
+
+def _to_first_channel(channels):
+    first = np.zeros((channels, channels))
+    first[:, 0] = 1
+    return first
+
+
+def _without_last(channels):
+    return np.diag(np.arange(channels) < channels - 1) * 1.0
+
+
+def _first_cells(x, kernel_size):
+    """weight[c, c, 0, 0] = 1 / (KH*KW)"""
+    right = _average_weight(x, kernel_size)
+    weight = np.zeros_like(right)
+    weight[:, :, 0, 0] = right[:, :, 0, 0]
+    return weight
+
+
+def _weight_for(count_of):
+    """Return the variant with count_of(N, C, H, W) channels."""
+
+    def variant(x, kernel_size):
+        images = np.zeros((1, count_of(*x.shape), 1, 1), x.dtype)
+        return _average_weight(images, kernel_size)
+
+    return variant
+
+
 def _filters_for_images(x, kernel_size):
     KH, KW = kernel_size
     return (np.eye(len(x), x.shape[1])[:, :, None, None] * np.ones((KH, KW)) / (KH * KW)).astype(
@@ -835,7 +1337,44 @@ AVERAGE_WEIGHT = Task(
                  (_of_channels(np.eye, lambda KH, KW, x: x[0, 0].size),)),
         _mistake("one cell", "one cell of each slice has all the weight: that picks a pixel. All "
                  "KH*KW cells share it equally.", KEEPS,
-                 (_one_cell(0, 0), _one_cell(-1, -1))),
+                 (_one_cell(0, 0), _one_cell(-1, -1), _first_cells)),
+        _mistake("brackets missing", "you divide by KH and multiply by KW: / and * come one after "
+                 "the other. Brackets around KH * KW.", KEEPS,
+                 (_of_channels(np.eye, lambda KH, KW, x: KH / KW),)),
+        _mistake("divided by the square of one side", "you divide by the square of one side. "
+                 "Windows need not be square: KH*KW.", KEEPS,
+                 (_of_channels(np.eye, lambda KH, KW, x: KH**2),
+                  _of_channels(np.eye, lambda KH, KW, x: KW**2))),
+        _mistake("divided by 4", "you divide by 4, whatever the window's size is. It has KH*KW "
+                 "cells.", KEEPS, (_of_channels(np.eye, lambda *_: 4),)),
+        _mistake("divided by the channels", "you divide by the number of channels. Each filter "
+                 "looks at one channel, at KH*KW cells of it.", KEEPS,
+                 (_of_channels(np.eye, lambda KH, KW, x: x.shape[1]),)),
+        _mistake("all but its own", "filter c looks at every channel but c. Only its slice c is "
+                 "not 0.", KEEPS, (_of_channels(lambda C: 1 - np.eye(C)),)),
+        _mistake("other slices not 0", "the slices of the other channels are not 0, and the "
+                 "convolution adds them up. Begin with np.zeros.", KEEPS, (_ones_elsewhere,)),
+        _mistake("first channel for all", "every filter looks at channel 0. Filter c looks at "
+                 "channel c: weight[c, c].", KEEPS, (_of_channels(_to_first_channel),)),
+        _mistake("all channels into the first filter", "the first filter looks at every channel, "
+                 "the others at none. Filter c looks at channel c: weight[c, c].", KEEPS,
+                 (_of_channels(lambda C: _to_first_channel(C).T),)),
+        _mistake("last filter missing", "the last filter is not written. range(C) ends before C "
+                 "already.", WEIGHT_TASK, (_of_channels(_without_last),)),
+        _mistake("for one channel", "these are the weights for one channel. weight has four axes, "
+                 "(C, C, KH, KW), with C from x.", WEIGHT_TASK,
+                 (_after(lambda w: w[:1, :1]), _after(lambda w: w[0, 0]))),
+        _mistake("channels from another axis", "C is read from the wrong axis. x is (N, C, H, W): "
+                 "x.shape[1].", WEIGHT_TASK,
+                 tuple(map(_weight_for, (lambda N, C, H, W: N, lambda N, C, H, W: W,
+                                         lambda N, C, H, W: H)))),
+        _mistake("no window", "the window is missing: your array says which filter looks at which "
+                 "channel, but weight is (C, C, KH, KW).", WEIGHT_TASK,
+                 (lambda x, kernel_size: np.eye(x.shape[1]),)),
+        _mistake("images pooled already", "you return the pooled images. Asked for are the weights "
+                 "with which conv2d pools them.", WEIGHT_TASK,
+                 tuple(lambda x, kernel_size, stride=stride: avg_pool2d(
+                     x, kernel_size, stride)[0] for stride in (None, 1))),
         _mistake("first filter only", "only the first filter is written, the others are 0. Every "
                  "channel needs its filter.", KEEPS, (_of_channels(_first_of_all),)),
         _mistake("channels reversed", "filter f looks at channel C - 1 - f, so that the channels "

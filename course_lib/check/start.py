@@ -64,6 +64,49 @@ def _around(centre, radius):
     return centre - radius, centre + radius + 1
 
 
+def _centred(row_of, column_of, rows_of=None):
+    """Return the variant whose window lies around row_of(i, j), column_of(i, j)."""
+    cut = _cut(rows_of or _around)
+    return lambda x, i, j, radius: cut(x, row_of(i, j), column_of(i, j), radius)
+
+
+def _row_alone(i, j):
+    return i
+
+
+def _column_alone(i, j):
+    return j
+
+
+def _of_radius(fixed):
+    return lambda x, i, j, radius: _window(x, i, j, fixed)
+
+
+def _kept_in_place(x, i, j, radius):
+    y = np.zeros_like(x)
+    _window(y, i, j, radius)[...] = _window(x, i, j, radius)
+    return y
+
+
+def _changed_window(change):
+    return lambda x, i, j, radius: change(_window(x, i, j, radius).copy(), radius)
+
+
+def _last_left_zero(window, radius):
+    window[:, -1] = window[:, :, -1] = 0
+    return window
+
+
+def _first_written(window, radius):
+    window[1:] = 0
+    return window
+
+
+def _wrapped_round(window, radius):
+    """y[c, u, v] with u and v from -radius on: what belongs to row 0 lies in row -radius."""
+    return np.roll(window, (-radius, -radius), axis=(1, 2))
+
+
 def _end_left_out(centre, radius):
     return centre - radius, centre + radius
 
@@ -81,7 +124,8 @@ WINDOW_MISTAKES = (
             "corner. It is the centre: begin radius rows above and radius columns to the left.",
             _cut(lambda i, r: (i, i + 2 * r + 1)), SLICES,
             (_read(lambda i, r: i),
-             _cut(lambda i, r: (i, i + r + 1)), _cut(lambda i, r: (i, i + r)))),
+             _cut(lambda i, r: (i, i + r + 1)), _cut(lambda i, r: (i, i + r)),
+             _cut(lambda i, r: (i, i + 2 * r)), _cut(lambda i, r: (i, i + 3)))),
     Mistake("ends at the centre", "your window ends at (i, j). It goes on, radius rows below and "
             "radius columns to the right.", _cut(lambda i, r: (i - r, i + 1)), SLICES,
             (_read(lambda i, r: i - 2 * r),
@@ -92,6 +136,26 @@ WINDOW_MISTAKES = (
     Mistake("begins one early", "your window begins one row and one column too early.",
             _cut(lambda i, r: (i - r - 1, i + r + 1)), SLICES,
             (_read(lambda i, r: i - r - 1), _cut(lambda i, r: (i - r - 1, i + r)))),
+    Mistake("two too few", "two rows and two columns are missing at the end. A slice ends before "
+            "its second number: to have row i + radius in it, it must go to i + radius + 1.",
+            _cut(lambda i, r: (i - r, i + r - 1)), SLICES),
+    Mistake("size added to the centre", "the end of your slice is counted from the centre as if "
+            "it were the start. From i on, radius rows follow, not 2*radius.",
+            _cut(lambda i, r: (i - r, i + 2 * r)), SLICES),
+    Mistake("size for the end", "your slice ends at the window's size. After the colon stands the "
+            "row before which it ends, counted from the top of the image, not how many there are.",
+            _cut(lambda i, r: (i - r, 2 * r + 1)), SLICES, (_cut(lambda i, r: (i - r, 2 * r)),)),
+    Mistake("radius fixed", "your window has one size, whatever radius is. Begin radius rows above "
+            "i, and end radius rows below it.", _of_radius(1), SLICES, (_of_radius(2),)),
+    Mistake("row for both", "i is used for the columns as well. They lie around j.",
+            _centred(_row_alone, _row_alone), AXES,
+            (_centred(_row_alone, _row_alone, _end_left_out),)),
+    Mistake("column for both", "j is used for the rows as well. They lie around i.",
+            _centred(_column_alone, _column_alone), AXES,
+            (_centred(_column_alone, _column_alone, _end_left_out),)),
+    Mistake("swapped and end left out", "two things: rows and columns are swapped (i counts from "
+            "the top, j from the left), and the last row and column are missing, for a slice ends "
+            "before its second number.", _centred(_column_alone, _row_alone, _end_left_out), AXES),
     Mistake("one too many", "your window has one row and one column too many at its end.",
             _cut(lambda i, r: (i - r, i + r + 2)), SLICES),
     Mistake("rows and columns swapped", "rows and columns are swapped. The row comes first: i "
@@ -106,11 +170,29 @@ WINDOW_MISTAKES = (
     Mistake("channels cut", "your first slice cuts the channels. x has three axes, channels, rows "
             "and columns: a colon stands for \"all channels\".",
             lambda x, i, j, radius: x[i - radius : i + radius + 1, j - radius : j + radius + 1],
-            AXES),
+            AXES, (lambda x, i, j, radius: x[i : i + 3, j : j + 3],
+                   lambda x, i, j, radius: x[i : i + 2 * radius + 1, j : j + 2 * radius + 1],
+                   lambda x, i, j, radius: x[i - radius : i + radius, j - radius : j + radius])),
     Mistake("first channel only", "only one channel is left. The window keeps all channels: "
             "shape (C, K, K).",
             lambda x, i, j, radius: _window(x, i, j, radius)[0], AXES,
-            (lambda x, i, j, radius: _window(x, i, j, radius)[:1],)),
+            (lambda x, i, j, radius: _window(x, i, j, radius)[:1],
+             lambda x, i, j, radius: _window(x, i, j, radius)[-1],
+             _changed_window(_first_written))),
+    Mistake("axis lost", "an axis of length 1 is lost (squeeze?). The window keeps three axes, "
+            "(C, K, K), also with one channel.",
+            lambda x, i, j, radius: _window(x, i, j, radius).squeeze(), AXES),
+    Mistake("last row and column left zero", "the last row and the last column of the window are "
+            "never written. range stops before its end: range(-radius, radius + 1).",
+            _changed_window(_last_left_zero), SLICES),
+    Mistake("written below 0", "you write to rows and columns below 0, which Python counts from "
+            "the end. In the window, counting begins at 0: add radius to u and v there.",
+            _changed_window(_wrapped_round), SLICES),
+    Mistake("diagonal only", "two index arrays in the same brackets are paired: that picks the "
+            "window's diagonal. Slices give all rows with all columns.",
+            lambda x, i, j, radius: _window(x, i, j, radius).diagonal(axis1=1, axis2=2), SLICES),
+    Mistake("image kept", "your array is as large as the image. The window alone is asked for: "
+            "(C, K, K).", _kept_in_place, SLICES),
     Mistake("centre only", "this is the pixel in the centre alone.",
             lambda x, i, j, radius: x[:, i, j], SLICES,
             (lambda x, i, j, radius: x[:, i : i + 1, j : j + 1],)),
@@ -154,12 +236,25 @@ def _by_maximum(axes):
     return lambda images: images / images.max(axis=axes, keepdims=True)
 
 
+def _upside_down(images):
+    with np.errstate(divide="ignore"):
+        return 255 / images
+
+
+def _divided_in_place(images):
+    images = images.copy()
+    images /= 255
+    return images
+
+
 SCALE_MISTAKES = (
-    Mistake("whole division", "almost everything became 0: // divides and throws the rest away. "
-            "Divide with / and keep the digits.", lambda images: images // 255, WHOLE,
+    Mistake("whole division", "almost everything became 0: //, and whole numbers as dtype (int, "
+            "uint8), throw the digits away. Divide with / and keep floats.",
+            lambda images: images // 255, WHOLE,
             (lambda images: np.floor(images / 255),)),
     Mistake("rounded", "the digits after the decimal point are rounded away. Keep them: floats.",
-            lambda images: np.rint(images / 255), WHOLE),
+            lambda images: np.rint(images / 255), WHOLE,
+            (lambda images: np.round(images / 255, 1), lambda images: np.round(images / 255, 2))),
     Mistake("divided by 256", "255 is the largest byte, and it must become 1: divide by 255.",
             lambda images: images / 256, AXES),
     Mistake("divided by the largest pixel", "you divide by the largest pixel there is. A pale "
@@ -182,6 +277,32 @@ SCALE_MISTAKES = (
             lambda images: images / 255 - 0.5, AXES),
     Mistake("black and white", "only 0 and 1 are left. The greys between them stay, as fractions.",
             lambda images: (images > 0) * 1.0, AXES, (lambda images: (images > 100) * 1.0,)),
+    Mistake("another divisor", "you divide by another number than 255. A slip of the finger?",
+            lambda images: images / 225, AXES,
+            tuple(lambda images, by=by: images / by for by in (254, 250, 265, 25.5, 128, 127))),
+    Mistake("divided by the sum", "you divide by the sum of the pixels. Divide by 255, whatever "
+            "is in the image.", lambda images: images / images.sum(), AXES,
+            (lambda images: images / images.sum((1, 2, 3), keepdims=True),)),
+    Mistake("upside down", "the fraction is upside down: you divide 255 by the pixels.",
+            _upside_down, AXES),
+    Mistake("a mean subtracted", "a mean is subtracted and a deviation divided by, as in code for "
+            "PyTorch. Asked for is 0 to 1: divide by 255, no more.",
+            lambda images: (images / 255 - 0.1307) / 0.3081, AXES,
+            (lambda images: images / 255 - images.mean() / 255,
+             lambda images: (images - images.mean()) / images.std())),
+    Mistake("half precision", "your floats have 16 bits and three digits only: float16. Our "
+            "library takes float32.", lambda images: images.astype(np.float16) / 255, AXES),
+    Mistake("divided in place", "/= writes the result back into the bytes, which hold no "
+            "fractions. Make a new array, of floats, and leave images as they are.",
+            _divided_in_place, WHOLE),
+    Mistake("flattened", "each image is laid out in one row. y keeps the shape of images.",
+            lambda images: (images / 255).reshape(len(images), -1), AXES,
+            (lambda images: (images / 255).reshape(-1),)),
+    Mistake("squared", "the fractions are squared, which makes dark pixels darker. Divide by 255, "
+            "no more.", lambda images: (images / 255) ** 2, AXES,
+            (lambda images: (images / 255) ** 0.5,)),
+    Mistake("first image only", "only the first image is there. y has the shape of images.",
+            lambda images: images[0] / 255, AXES, (lambda images: images[:1] / 255,)),
     Mistake("divided twice", "it is divided by 255 twice.", lambda images: images / 255 / 255,
             AXES),
     Mistake("percent", "you divide by 100. A byte goes up to 255.", lambda images: images / 100,
@@ -244,13 +365,63 @@ def _without_keepdims(x):
     return (x - x.mean(axis=(0, 2, 3))) / x.std(axis=(0, 2, 3))
 
 
+def _by(spread):
+    """Return the variant that divides what is left after the mean by spread(x)."""
+    return lambda x: (x - _mean(x)) / spread(x)
+
+
+def _from_0_to_1(axes):
+    def variant(x):
+        low = x.min(axis=axes, keepdims=True)
+        return (x - low) / _range(x, axes, True)
+
+    return variant
+
+
+def _standardised_parts(x):
+    parts = x.reshape(x.shape[1], -1)
+    centred = parts - parts.mean(axis=1, keepdims=True)
+    return (centred / parts.std(axis=1, keepdims=True)).reshape(x.shape)
+
+
+def _image_for_channel(x):
+    """x[c] for x[:, c] in the statistics; an IndexError with more channels than images."""
+    y = np.zeros_like(x)
+    for c in range(x.shape[1]):
+        y[:, c] = (x[:, c] - x[c].mean()) / x[c].std()
+    return y
+
+
+def _of_last_channel(x):
+    return (x - x[:, -1].mean()) / x[:, -1].std()
+
+
+def _only_channel(which):
+    def variant(x):
+        y = np.zeros_like(x)
+        y[:, which] = _standardised(x)[:, which]
+        return y
+
+    return variant
+
+
 STANDARDISE_MISTAKES = (
     Mistake("one mean for all channels", "mean and deviation are taken over all channels together. "
             "Each channel has its own: average over the axes 0, 2 and 3.",
             _standardise(None), AXES, (_standardise((0, 1, 2, 3)),)),
     Mistake("each image alone", "each image has its own mean and deviation. Take them over the "
             "whole batch: axis 0 belongs to it.", _standardise((2, 3)), AXES,
-            (_standardise((1, 2, 3)),)),
+            (_standardise((1, 2, 3)), _standardise((2, 3), _sample_deviation),
+             _standardise((1, 2, 3), _sample_deviation),
+             _by(lambda x: x.std(axis=(2, 3), keepdims=True)),
+             lambda x: (x - x.mean(axis=(2, 3), keepdims=True)) / _deviation(x))),
+    Mistake("reshaped", "reshape(C, -1) cuts the numbers into C parts in the order in which they "
+            "lie, so images and channels get mixed. Average over axes instead.",
+            _standardised_parts, AXES),
+    Mistake("sign", "x is subtracted from the mean. Subtract the mean from x.",
+            lambda x: -_standardised(x), AXES),
+    Mistake("root of the deviation", "you divide by the root of the deviation. np.std has taken "
+            "the root already (of the variance).", _by(lambda x: _deviation(x) ** 0.5), AXES),
     Mistake("each pixel alone", "each pixel has its own mean and deviation, over the images only. "
             "Take them over rows and columns too: axes 0, 2 and 3.", _standardise(0), AXES),
     Mistake("channels taken last", "the last axis is taken for the channels. They are axis 1 "
@@ -278,7 +449,36 @@ STANDARDISE_MISTAKES = (
             "mean first.", lambda x: x / _deviation(x) - _mean(x), AXES),
     Mistake("axis lost", "your means have the shape (C,), and NumPy lines that up with the last "
             "axis, the columns. Give them the shape (C, 1, 1), or use keepdims=True.",
-            _without_keepdims, AXES),
+            _without_keepdims, AXES,
+            (lambda x: (x - _mean(x)) / x.std(axis=(0, 2, 3)),
+             lambda x: (x - x.mean(axis=(0, 2, 3))) / _deviation(x),
+             lambda x: x - x.mean(axis=(0, 2, 3)) / x.std(axis=(0, 2, 3)))),
+    Mistake("one deviation for all channels", "each channel has its own mean, but all are divided "
+            "by one deviation, that of everything. Take it over the axes 0, 2 and 3, too.",
+            _by(np.std), AXES),
+    Mistake("one mean for all, own deviations", "one mean, that of everything, is subtracted from "
+            "all channels. Each has its own: average over the axes 0, 2 and 3.",
+            lambda x: (x - x.mean()) / _deviation(x), AXES),
+    Mistake("stretched", "smallest and largest are brought to 0 and 1. Asked for are the mean 0 "
+            "and the deviation 1.", _from_0_to_1((0, 2, 3)), AXES, (_from_0_to_1(None),)),
+    Mistake("squares added up", "you divide by the root of the *sum* of the squares. The deviation "
+            "is the root of their mean.", _by(lambda x: _deviation(x) * (x[:, 0].size ** 0.5)),
+            AXES),
+    Mistake("mean distance", "you divide by the mean distance from the mean. The deviation is the "
+            "root of the mean of the squares, np.std.",
+            _by(lambda x: np.abs(x - _mean(x)).mean(axis=(0, 2, 3), keepdims=True)), AXES),
+    Mistake("something added", "something is added to the deviation that changes the result. "
+            "Against a division by 0, 1e-8 would do.", _by(lambda x: _deviation(x) + 1), AXES,
+            tuple(_by(lambda x, eps=eps: _deviation(x) + eps) for eps in (0.1, 0.01, 0.5, 1e-3))),
+    Mistake("no mean, variance", "two things: the mean is not subtracted, and you divide by the "
+            "variance. Divide by its square root, the deviation.",
+            lambda x: x / _deviation(x) ** 2, AXES),
+    Mistake("image for channel", "x[c] is image c. Channel c of all images is x[:, c].",
+            _image_for_channel, AXES),
+    Mistake("last channel for all", "every channel gets the mean and the deviation of the last "
+            "one. Does the line that uses them stand outside the loop?", _of_last_channel, AXES),
+    Mistake("one channel only", "only one channel is written, the others stay 0. What belongs "
+            "into the loop, and is return outside?", _only_channel(-1), AXES, (_only_channel(0),)),
     Mistake("median", "the median is subtracted. Asked for is the mean.",
             lambda x: (x - np.median(x, axis=(0, 2, 3), keepdims=True)) / _deviation(x), AXES),
     _nothing(_standardised),
@@ -325,16 +525,80 @@ def _every_row(labels, classes):
     return y
 
 
+def _rows_filled(labels, classes):
+    y = np.zeros((len(labels), classes))
+    y[labels] = 1
+    return y
+
+
+def _column_for_row(labels, classes):
+    y = np.zeros((len(labels), classes))
+    y[labels, np.arange(len(labels))] = 1
+    return y
+
+
+def _rows_for_classes(labels, classes):
+    """zeros of shape (classes, N), written as if it were (N, classes)."""
+    y = np.zeros((classes, len(labels)))
+    y[np.arange(len(labels)), labels] = 1
+    return y
+
+
+def _label_for_row(labels, classes):
+    y = np.zeros((len(labels), classes))
+    y[labels, labels] = 1
+    return y
+
+
+def _all_in_one(labels, classes):
+    y = np.zeros(classes)
+    y[labels] = 1
+    return y
+
+
+def _loop_over_classes(labels, classes):
+    y = np.zeros((len(labels), classes))
+    for n in range(classes):
+        y[n, labels[n]] = 1
+    return y
+
+
+def _added_in_every_row(labels, classes):
+    return np.tile(_one_hot(labels, classes).sum(0), (len(labels), 1))
+
+
 ONE_HOT_MISTAKES = (
     Mistake("classes as rows", "your array has a row for each class. It has a row for each label: "
-            "shape (N, classes).", lambda labels, classes: _one_hot(labels, classes).T, SLICES),
+            "shape (N, classes).", lambda labels, classes: _one_hot(labels, classes).T, SLICES,
+            (_rows_for_classes,)),
+    Mistake("row and column swapped", "row and column are swapped: in row n, the 1 stands in "
+            "column labels[n].", _column_for_row, SLICES),
+    Mistake("label for the row", "the label is used for the row as well. Row n belongs to the "
+            "n-th label: count the rows, `for n, label in enumerate(labels)`.",
+            _label_for_row, SLICES),
+    Mistake("whole rows", "y[labels] means whole rows, and fills them with ones. In row n only "
+            "one place gets the 1: name row and column.", _rows_filled, SLICES),
+    Mistake("all in one row", "there is one row for all labels. Each label has its own: shape "
+            "(N, classes).", _all_in_one, SLICES),
+    Mistake("labels again", "these are the labels as they came. Asked for is a row for each.",
+            lambda labels, classes: labels.copy(), SLICES),
+    Mistake("loop over the classes", "your loop runs over the classes. It runs over the labels: "
+            "there is a row for each.", _loop_over_classes, SLICES),
+    Mistake("ten classes", "the number of columns is fixed at 10. There are `classes` of them.",
+            lambda labels, classes: np.eye(10)[labels], SLICES),
+    Mistake("a class too many", "there is one column too many. Classes count from 0: the last one "
+            "is classes - 1, and `classes` columns are enough.",
+            lambda labels, classes: np.eye(classes + 1)[labels], SLICES),
+    Mistake("a class too few", "there is one column too few: there are `classes` of them, from 0 "
+            "to classes - 1.", lambda labels, classes: np.eye(classes - 1)[labels], SLICES),
     Mistake("all labels in every row", "every row has a 1 for all the labels: y[:, labels] means "
             "all rows. Pair each row with its own label, y[np.arange(N), labels].",
-            _every_row, SLICES),
+            _every_row, SLICES, (_added_in_every_row,)),
     Mistake("counted from 1", "the 1 stands one place too far left. Classes count from 0: label 3 "
             "is the fourth column.", _marked(lambda labels, classes: labels - 1), SLICES),
     Mistake("one too far", "the 1 stands one place too far right. Classes count from 0: label 0 is "
-            "the first column.", _marked(lambda labels, classes: (labels + 1) % classes), SLICES),
+            "the first column.", _marked(lambda labels, classes: (labels + 1) % classes), SLICES,
+            (_marked(lambda labels, classes: labels + 1),)),
     Mistake("label itself written", "the label itself is written into its column. Write a 1.",
             lambda labels, classes: _one_hot(labels, classes) * labels[:, None], SLICES),
     Mistake("inverted", "0 and 1 are swapped: each row has exactly one 1.",
@@ -349,7 +613,9 @@ ONE_HOT_MISTAKES = (
             "not occur have a column too: there are `classes` of them.",
             lambda labels, classes: np.eye(labels.max() + 1)[labels], SLICES,
             (lambda labels, classes: np.eye(len(set(labels.tolist())))[
-                np.unique(labels, return_inverse=True)[1]],)),
+                np.unique(labels, return_inverse=True)[1]],
+             lambda labels, classes: np.eye(len(labels))[labels],
+             lambda labels, classes: np.eye(classes, len(labels))[labels])),
     Mistake("from the right", "the columns are counted from the right. Label 0 is the first.",
             _marked(lambda labels, classes: classes - 1 - labels), SLICES),
     Mistake("minus one", "the other classes hold −1. They hold 0.",
@@ -387,9 +653,29 @@ def _of_axes(axes, take=np.mean):
     return lambda x: take(x, axis=axes)
 
 
+def _carried_on(x):
+    return np.cumsum(x.sum(axis=(0, 2, 3))) / x[:, 0].size
+
+
+def _of_images(count_of):
+    """Return the variant that takes x[c] for channel c, for count_of(x) of them."""
+    return lambda x: np.array([x[c].mean() for c in range(count_of(x))], x.dtype)
+
+
+def _three_channels(x):
+    return np.array([x[:, c].mean() for c in range(3)], x.dtype)
+
+
 CHANNEL_MISTAKES = (
     Mistake("each image alone", "there is a mean for each image and channel. The images are "
-            "averaged too: axis 0 belongs to it.", _of_axes((2, 3)), AXES),
+            "averaged too: axis 0 belongs to it.", _of_axes((2, 3)), AXES,
+            (lambda x: x.mean(axis=(2, 3)).reshape(-1),)),
+    Mistake("brackets missing", "you divide by N and multiply by H and W: / and * come one after "
+            "the other. Brackets around N * H * W.",
+            lambda x: x.sum((0, 2, 3)) / len(x) * x[0, 0].size, AXES),
+    Mistake("middle", "you take the middle between the largest and the smallest. The mean is the "
+            "sum divided by how many there are.",
+            lambda x: (x.max((0, 2, 3)) + x.min((0, 2, 3))) / 2, AXES),
     Mistake("channels taken last", "the last axis is taken for the channels. They are axis 1 "
             "(NCHW); the last axis is the columns.", _of_axes((0, 1, 2)), AXES),
     Mistake("mean of each image", "there is one mean for each image. Keep axis 1, the channels, "
@@ -402,6 +688,27 @@ CHANNEL_MISTAKES = (
             "lie, so images and channels get mixed. Average over axes instead.",
             lambda x: x.reshape(x.shape[1], -1).mean(1), AXES,
             (lambda x: x.reshape(-1, x.shape[1]).mean(0),)),
+    Mistake("axis left", "rows or columns are still there. One number for each channel: average "
+            "over the images, the rows *and* the columns.", _of_axes((0, 2)), AXES,
+            tuple(map(_of_axes, ((0, 3), 2, 3, (1, 2), (1, 3))))),
+    Mistake("image for channel", "x[c] is image c. Channel c of all images is x[:, c].",
+            _of_images(lambda x: x.shape[1]), AXES),
+    Mistake("three channels", "you count on three channels. There are x.shape[1] of them.",
+            _three_channels, AXES, (lambda x: np.array([x[:, 0].mean(), x[:, 1].mean(),
+                                                        x[:, 2].mean()]),)),
+    Mistake("carried on", "each channel's sum begins with that of the channels before. Set the "
+            "total to 0 inside the loop over the channels.", _carried_on, AXES),
+    Mistake("last image only", "only the last image counts: the next one replaces (=) what was "
+            "there. Average over all of them.", lambda x: x[-1].mean(axis=(1, 2)), AXES),
+    Mistake("divided by the channels too", "the sum is divided by the number of channels as well. "
+            "A channel has N·H·W numbers.", lambda x: _channel_means(x) / x.shape[1], AXES),
+    Mistake("divided by one image", "the sum is divided by C·H·W, the numbers of one image. A "
+            "channel has N·H·W.", lambda x: x.sum((0, 2, 3)) / x[0].size, AXES),
+    Mistake("deviation", "this is each channel's deviation. Asked for is the mean.",
+            _of_axes((0, 2, 3), np.std), AXES, (_of_axes((0, 2, 3), np.var),)),
+    Mistake("one channel only", "only one channel is written, the others stay 0. Does return "
+            "stand inside the loop?", lambda x: _channel_means(x) * (np.arange(x.shape[1]) == 0),
+            AXES),
     Mistake("summed", "the numbers are added up. Divide by how many there are: N·H·W.",
             _of_axes((0, 2, 3), np.sum), AXES),
     Mistake("divided by the pixels only", "the sum over all images is divided by H·W. It is "
@@ -419,6 +726,9 @@ CHANNEL_MISTAKES = (
     Mistake("whole numbers", "the digits after the decimal point are lost: whole numbers stay "
             "whole. Make the array with dtype=x.dtype.", lambda x: np.trunc(_channel_means(x)),
             WHOLE, (lambda x: np.floor(_channel_means(x)), lambda x: np.rint(_channel_means(x)))),
+    Mistake("rounded", "digits are rounded away. Return the mean as it is.",
+            lambda x: np.round(_channel_means(x), 1), WHOLE,
+            (lambda x: np.round(_channel_means(x), 2),)),
     Mistake("one mean for all", "every channel has the same number, the mean of everything. Each "
             "has its own.", lambda x: np.full(x.shape[1], x.mean()), AXES),
     _nothing(_channel_means),
@@ -442,13 +752,54 @@ def _to_nchw(images):
     return images.transpose(0, 3, 1, 2)
 
 
+def _reshaped_after(*axes):
+    """Return the variant that reorders the axes first and then reshapes all the same."""
+
+    def variant(images):
+        N, H, W, C = images.shape
+        return images.transpose(axes).reshape(N, C, H, W)
+
+    return variant
+
+
+def _reshaped_then_turned(images):
+    N, H, W, C = images.shape
+    return images.reshape(N, C, W, H).swapaxes(2, 3)
+
+
+def _read_in_new_order(images):
+    """N, C, H, W = images.shape, and then pixel by pixel."""
+    N, C, H, W = images.shape
+    x = np.zeros((N, C, H, W), images.dtype)
+    for n, c, i, j in np.ndindex(N, C, H, W):
+        x[n, c, i, j] = images[n, i, j, c]
+    return x
+
+
+def _pixels_turned(images):
+    """x[n, c, i, j] = images[n, j, i, c]: stops where images are not square."""
+    N, H, W, C = images.shape
+    x = np.zeros((N, C, H, W), images.dtype)
+    for n, c, i, j in np.ndindex(N, C, H, W):
+        x[n, c, i, j] = images[n, j, i, c]
+    return x
+
+
 NCHW_MISTAKES = (
     Mistake("reshaped", "the shape is right, but the numbers are scrambled: reshape cuts them "
             "anew, row by row, and moves no axis. Move the last axis to place 1 with transpose.",
-            lambda images: images.reshape(len(images), images.shape[3], *images.shape[1:3]), AXES),
+            lambda images: images.reshape(len(images), images.shape[3], *images.shape[1:3]), AXES,
+            (_reshaped_after(0, 2, 1, 3), _reshaped_after(3, 1, 2, 0), _reshaped_after(3, 0, 1, 2),
+             _reshaped_after(3, 2, 1, 0), _reshaped_after(0, 1, 3, 2), _reshaped_after(0, 3, 2, 1),
+             _reshaped_after(1, 0, 2, 3), _reshaped_then_turned)),
+    Mistake("first channel everywhere", "every channel is the first one. Channel c of x is "
+            "images[..., c].", lambda images: np.repeat(_to_nchw(images)[:, :1],
+                                                        images.shape[3], axis=1), AXES),
+    Mistake("unpacked in the new order", "images.shape is unpacked as N, C, H, W. Images come as "
+            "(N, H, W, C); only the result is in the new order.", _read_in_new_order, AXES),
     Mistake("height and width swapped", "the images lie on their side: rows and columns are "
             "swapped. The order of the old axes is 0, 3, 1, 2.",
-            lambda images: images.transpose(0, 3, 2, 1), AXES),
+            lambda images: images.transpose(0, 3, 2, 1), AXES, (_pixels_turned,)),
     Mistake("not changed", "the axes stand as before. The channels move from the last place to "
             "place 1.", lambda images: images, AXES),
     Mistake("the other way", "this is the way from NCHW to NHWC. Here the channels come from the "
@@ -460,7 +811,16 @@ NCHW_MISTAKES = (
     Mistake("all axes reversed", "without a list of axes, transpose reverses all of them. Say "
             "which one goes where.", lambda images: images.T, AXES),
     Mistake("colours reversed", "the channels come in reverse order: red and blue are swapped.",
-            lambda images: _to_nchw(images)[:, ::-1], AXES),
+            lambda images: _to_nchw(images)[:, ::-1], AXES,
+            (lambda images: _to_nchw(images)[:, [2, 1, 0]],)),
+    Mistake("three channels", "you count on three channels. There may be any number of them: "
+            "images.shape[3].", lambda images: np.stack([images[..., c] for c in range(3)], 1),
+            AXES, (lambda images: images[..., :3].transpose(0, 3, 1, 2),)),
+    Mistake("channels below each other", "the channels lie below each other in one image. They "
+            "need an axis of their own, axis 1.",
+            lambda images: np.concatenate(list(np.moveaxis(images, 3, 0)), axis=1), AXES),
+    Mistake("scaled", "the axes are right, but the numbers are divided by 255. Here they only "
+            "move.", lambda images: _to_nchw(images) / 255, AXES),
     Mistake("first channel only", "only the first channel is left.",
             lambda images: _to_nchw(images)[:, :1], AXES,
             (lambda images: images[:, None, :, :, 0],)),
@@ -470,9 +830,11 @@ NCHW_MISTAKES = (
             "They belong in place 1.", lambda images: images.transpose(0, 1, 3, 2), AXES),
     Mistake("upside down", "the images stand on their head.",
             lambda images: _to_nchw(images)[:, :, ::-1], AXES),
-    Mistake("first image only", "only the first image is written; the others stay 0.",
+    Mistake("first image only", "only the first image is there. All images of the batch go along, "
+            "along axis 0.",
             lambda images: _to_nchw(images) * (np.arange(len(images)) == 0)[
-                :, None, None, None], AXES),
+                :, None, None, None], AXES, (lambda images: images[0].transpose(2, 0, 1),
+                                             lambda images: _to_nchw(images)[:1])),
     _nothing(_to_nchw),
 )
 
@@ -481,7 +843,8 @@ TO_NCHW = Task(
     result_name="x", reference=_to_nchw,
     cases=tuple(Case((_counted(shape, dtype),)) for shape, dtype in (
         ((1, 2, 2, 3), np.float64), ((2, 2, 3, 2), np.float64), ((2, 3, 2, 3), np.float64),
-        ((2, 3, 3, 3), np.float64), ((3, 4, 5, 3), np.float32), ((2, 4, 2, 1), np.float32))),
+        ((2, 3, 3, 3), np.float64), ((3, 4, 5, 3), np.float32), ((2, 4, 2, 1), np.float32),
+        ((1, 3, 2, 4), np.float64))),
     mistakes=NCHW_MISTAKES, section=AXES, shape_rule="(N, C, H, W)",
 )
 

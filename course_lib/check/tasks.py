@@ -11,9 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Case:
-    """One call of the student's function: its arguments by position."""
+    """One call of the student's function: its arguments by position; arrays are read-only."""
 
     arguments: tuple
+
+    def __post_init__(self):
+        for argument in self.arguments:
+            if isinstance(argument, np.ndarray):
+                argument.flags.writeable = False
 
 
 @dataclass(frozen=True)

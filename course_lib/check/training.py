@@ -125,6 +125,17 @@ def _one_more(x, order, batch_size):
     return np.append(means, 0) if len(x) % batch_size == 0 else means
 
 
+def _shuffled_anew(x, order, batch_size):
+    return _batch_means(x, np.random.default_rng(0).permutation(len(x)), batch_size)
+
+
+def _of_each_batch(number):
+    def variant(x, order, batch_size):
+        return np.array([number(x[chosen]) for chosen in _batches(order, batch_size)])
+
+    return variant
+
+
 def _whole_means(x, order, batch_size):
     return _batch_means(x, order, batch_size).astype(int)
 
@@ -175,6 +186,29 @@ BATCH_MEANS = Task(
                 "examples at these places: look them up in x.", _places_averaged, BATCHES),
         Mistake("empty batch", "where the batches come out even, an empty one follows. "
                 "count // batch_size + 1 is one too many there.", _one_more, DATA),
+        Mistake("batches that come out even", "reshape(-1, batch_size) needs batches that come out "
+                "even. The last one may be smaller: cut slices of `order`.",
+                lambda x, order, size: x[order].reshape(-1, size).mean(axis=1), DATA,
+                (lambda x, order, size: x.reshape(-1, size).mean(axis=1),)),
+        Mistake("first batch only", "only the first batch's mean comes back. Is the return inside "
+                "the loop?", lambda *a: _batch_means(*a)[:1], BATCHES),
+        Mistake("first batch missing", "the first batch is missing: the starts begin with 0.",
+                lambda *a: _batch_means(*a)[1:], BATCHES),
+        Mistake("order reversed", "the order is gone through from its end. order[0] comes first.",
+                lambda x, order, size: _batch_means(x, order[::-1], size), BATCHES),
+        Mistake("one mean for all", "this is one mean of all examples. Each batch has its own.",
+                lambda x, order, size: np.asarray(x.mean()), BATCHES,
+                (lambda x, order, size: np.full(-(-len(x) // size), x.mean()),)),
+        Mistake("shuffled anew", "the examples are shuffled once more, in another order. Use the "
+                "one that is given.", _shuffled_anew, BATCHES),
+        Mistake("another number of the batch", "this is the largest number, the middle one or the "
+                "first of each batch, not the mean.", _of_each_batch(np.max), BATCHES,
+                (_of_each_batch(np.median), _of_each_batch(np.min),
+                 _of_each_batch(lambda batch: batch[0]))),
+        Mistake("order ignored and one too few", "the examples are taken as they lie, and every "
+                "batch is one short. The batch is x[order[start : start + batch_size]].",
+                lambda x, order, size: _stop_moved_by(-1)(x, np.arange(len(x)), size), BATCHES,
+                (lambda x, order, size: _stop_moved_by(1)(x, np.arange(len(x)), size),)),
         Mistake("whole numbers", "the digits after the decimal point are lost: is the array made "
                 "with dtype=int, or the division //?", _whole_means, BATCHES,
                 (lambda *a: np.floor(_batch_means(*a)),)),
@@ -207,7 +241,8 @@ SGD_STEP = Task(
     ),
     mistakes=(
         Mistake("uphill", "the step goes uphill: the gradient points to where the loss grows, so "
-                "subtract it.", lambda w, g, lr: w + lr * g, CHECKS),
+                "subtract it.", lambda w, g, lr: w + lr * g, CHECKS,
+                (lambda w, g, lr: w + g,)),
         Mistake("lr forgotten", "the learning rate is not used: the step is lr times the gradient.",
                 lambda w, g, lr: w - g, STEP),
         Mistake("divided by lr", "the gradient is divided by the learning rate. A small rate makes "
@@ -224,6 +259,30 @@ SGD_STEP = Task(
         Mistake("mean gradient", "every weight moves by the mean of the gradient. Each has its "
                 "own.", lambda w, g, lr: w - lr * g.mean(), STEP,
                 (lambda w, g, lr: w - lr * g.sum(),)),
+        Mistake("lr subtracted", "the learning rate is subtracted. It multiplies the gradient.",
+                lambda w, g, lr: w - lr - g, STEP, (lambda w, g, lr: w - lr + g,
+                                                    lambda w, g, lr: w - (lr + g))),
+        Mistake("brackets", "the brackets are in the wrong place: first lr times the gradient, "
+                "then the subtraction.", lambda w, g, lr: (w - lr) * g, STEP),
+        Mistake("decay", "the weight itself is in the gradient: that is weight decay. The plain "
+                "step uses dweight alone.", lambda w, g, lr: w - lr * (g + w), STEP,
+                (lambda w, g, lr: w * (1 - lr) - lr * g, lambda w, g, lr: w - lr * (g - w))),
+        Mistake("unit length", "every step has the same length: the gradient is divided by its "
+                "root of the sum of squares. Take it as it is.",
+                lambda w, g, lr: w - lr * g / np.linalg.norm(g), STEP,
+                (lambda w, g, lr: w - lr * g / np.abs(g).max(),)),
+        Mistake("sign of the gradient lost", "all weights go down: the gradient's sign is lost. "
+                "Where it is negative the weight goes up.",
+                lambda w, g, lr: w - lr * np.abs(g), STEP),
+        Mistake("lr squared", "the learning rate is used twice.",
+                lambda w, g, lr: w - lr * lr * g, STEP),
+        Mistake("two steps", "the step is twice as long: lr times the gradient, once.",
+                lambda w, g, lr: w - 2 * lr * g, STEP, (lambda w, g, lr: w - lr * g / 2,)),
+        Mistake("exchanged", "weight and gradient have changed places.",
+                lambda w, g, lr: g - lr * w, STEP),
+        Mistake("whole numbers", "the digits after the decimal point are lost: int(...) and "
+                "dtype=int keep whole numbers only.",
+                lambda w, g, lr: np.trunc(w - lr * g), STEP),
         Mistake("divided again", "the gradient is divided by its length. The loss has already "
                 "taken the mean over the batch.", lambda w, g, lr: w - lr * g / len(g), STEP,
                 (lambda w, g, lr: w - lr * g / g.size,)),
@@ -308,6 +367,27 @@ MOMENTUM_STEP = Task(
         Mistake("step only", "the first result is the step, not the weight after it.",
                 _momentum(step=lambda w, old, new, g, lr: lr * new), MOMENTUM,
                 (_momentum(step=lambda w, old, new, g, lr: -lr * new),)),
+        Mistake("other sign", "the velocity holds the minus and the learning rate, and is added: "
+                "some books do so. Here the velocity adds gradients up, and the step subtracts.",
+                _momentum(lambda w, old, new, g, lr: w + new,
+                          lambda v, g, lr, m: m * v - lr * g), MOMENTUM,
+                (_momentum(lambda w, old, new, g, lr: w + new, lambda v, g, lr, m: m * v - g),)),
+        Mistake("looked ahead", "the step goes on by momentum once more: that is Nesterov's. The "
+                "plain one is lr times the velocity.", lambda w, g, v, lr, m: (
+                    w - lr * (g + m * (m * v + g)), m * v + g), MOMENTUM),
+        Mistake("momentum at both", "momentum multiplies the gradient, too. Only the old velocity "
+                "fades.", _momentum(velocity=lambda v, g, lr, m: m * (v + g)), MOMENTUM),
+        Mistake("momentum at the weight", "momentum multiplies the weight. It is the old velocity "
+                "that fades.", lambda w, g, v, lr, m: (m * w - lr * (v + g), v + g), MOMENTUM,
+                (lambda w, g, v, lr, m: (m * w - lr * (m * v + g), m * v + g),)),
+        Mistake("lr and momentum exchanged", "the learning rate and momentum have changed places.",
+                lambda w, g, v, lr, m: _momentum_step(w, g, v, m, lr), MOMENTUM),
+        Mistake("lr forgotten, velocity not kept", "the learning rate is not used, and the "
+                "velocity comes back as it was.",
+                _momentum(lambda w, old, new, g, lr: w - new, kept=lambda o, n: o), MOMENTUM),
+        Mistake("uphill by the old velocity", "the step goes uphill, and uses the velocity of "
+                "before. First the velocity, then subtract lr times the new one.",
+                _momentum(step=lambda w, old, new, g, lr: w + lr * old), MOMENTUM),
         Mistake("results swapped", "the two results have changed places: first the weight, then "
                 "the velocity.", lambda *a: _momentum_step(*a)[::-1], MOMENTUM),
     ),
@@ -409,6 +489,24 @@ def _epoch_piling_up(weight, x, targets, order, batch_size, lr):
     return weight
 
 
+def _epoch_by(gradient):
+    """Return the epoch whose steps follow gradient(error, x of the batch)."""
+
+    def variant(weight, x, targets, order, batch_size, lr):
+        for chosen in _batches(order, batch_size):
+            error = x[chosen] @ weight - targets[chosen]
+            weight = weight - lr * gradient(error, x[chosen])
+        return weight
+
+    return variant
+
+
+def _epoch_without_the_last(weight, x, targets, order, batch_size, lr):
+    """range(0, count - batch_size, batch_size)."""
+    starts = len(range(0, len(x) - batch_size, batch_size))
+    return _one_epoch(weight, x, targets, order[: starts * batch_size], batch_size, lr)
+
+
 def _epoch_not_moved(weight, x, targets, order, batch_size, lr):
     return weight
 
@@ -465,6 +563,34 @@ ONE_EPOCH = Task(
                 "batch only.", _epoch_on_all, DATA),
         Mistake("gradients pile up", "the gradients of earlier batches are still in the sum: "
                 "forget them before the next batch.", _epoch_piling_up, DATA),
+        Mistake("twice the gradient", "the gradient is twice as large. The loss is *half* the mean "
+                "square, so the 2 of the derivative cancels.",
+                lambda w, x, t, order, size, lr: _one_epoch(w, x, t, order, size, 2 * lr), EPOCH,
+                (lambda w, x, t, order, size, lr: _one_epoch(w, x, t, order, size, lr / 2),)),
+        Mistake("two epochs", "the examples are gone through twice. One epoch is one pass.",
+                lambda w, *rest: _one_epoch(_one_epoch(w, *rest), *rest), EPOCH),
+        Mistake("one example a step", "each example makes a step of its own: `batch_size` is not "
+                "used.", lambda w, x, t, order, size, lr: _one_epoch(w, x, t, order, 1, lr),
+                EPOCH),
+        Mistake("order reversed", "the order is gone through from its end. order[0] comes first.",
+                lambda w, x, t, order, *rest: _one_epoch(w, x, t, order[::-1], *rest), EPOCH),
+        Mistake("divided by the inputs", "the gradient is divided by the number of inputs, D. The "
+                "mean is over the examples of the batch.",
+                _epoch_by(lambda error, x: x.T @ error / x.shape[1]), EPOCH),
+        Mistake("error not times x", "the error alone is the step, for every weight. Multiply it "
+                "by the input of that weight: x transposed, times the error.",
+                _epoch_by(lambda error, x: error.mean() + 0 * x[0]), EPOCH,
+                (_epoch_by(lambda error, x: error.sum() + 0 * x[0]),)),
+        Mistake("sign of the error lost", "the sign of the error or of the gradient is lost: all "
+                "weights go down.",
+                _epoch_by(lambda error, x: np.abs(x.T @ error) / len(x)), EPOCH,
+                (_epoch_by(lambda error, x: x.T @ np.abs(error) / len(x)),)),
+        Mistake("uphill, targets not shuffled", "the targets are not shuffled with the examples, "
+                "and the steps go uphill.",
+                lambda w, x, t, order, size, lr: _epoch_in(_as_given, _as_it_lies)(
+                    w, x, t, order, size, -lr), EPOCH),
+        Mistake("full batches but the last", "the loop over the batches ends one batch early.",
+                _epoch_without_the_last, DATA),
         Mistake("not moved", "the weight comes back as it was: no step was made.",
                 _epoch_not_moved, EPOCH),
     ),
@@ -518,11 +644,39 @@ ACCURACY_TASK = Task(
         Mistake("wrong axis", "the largest number is looked for down the images (axis 0). Classes "
                 "lie along axis 1.", _argmax_of_images, SPREAD),
         Mistake("percent", "this is in percent. Accuracy is a fraction from 0 to 1.",
-                lambda *a: 100 * _accuracy(*a), SPREAD),
+                lambda *a: 100 * _accuracy(*a), SPREAD,
+                (lambda *a: round(100 * _accuracy(*a)), lambda *a: round(100 * _accuracy(*a), 1),
+                 lambda *a: round(100 * _accuracy(*a), 2))),
+        Mistake("one for each image", "this says of each image whether it is right. Return their "
+                "mean, one number.", lambda z, t: z.argmax(axis=1) == t, ACCURACY,
+                (lambda z, t: 1.0 * (z.argmax(axis=1) == t),)),
         Mistake("count", "this is the number of right answers: divide by the number of images.",
                 lambda z, t: _accuracy(z, t) * len(t), SPREAD),
         Mistake("error rate", "this is the share of wrong answers.",
-                lambda *a: 1 - _accuracy(*a), SPREAD),
+                lambda *a: 1 - _accuracy(*a), SPREAD,
+                (lambda *a: 100 * (1 - _accuracy(*a)),
+                 lambda z, t: (1 - _accuracy(z, t)) * len(t))),
+        Mistake("classes counted from 1", "the answers are compared with another class: argmax "
+                "counts from 0, as the labels do.",
+                lambda z, t: float((z.argmax(axis=1) + 1 == t).mean()), ACCURACY,
+                (lambda z, t: float((z.argmax(axis=1) == t + 1).mean()),)),
+        Mistake("first image only", "only the first image is judged, or the last one. Is the "
+                "return inside the loop?",
+                lambda z, t: float(z[0].argmax() == t[0]) / len(t), ACCURACY,
+                (lambda z, t: float(z[0].argmax() == t[0]),
+                 lambda z, t: float(z[-1].argmax() == t[-1]),
+                 lambda z, t: float(z[-1].argmax() == t[-1]) / len(t))),
+        Mistake("divided by another number", "the number of right answers is divided by one more "
+                "or one less than the number of images.",
+                lambda z, t: _accuracy(z, t) * len(t) / (len(t) + 1), ACCURACY,
+                (lambda z, t: _accuracy(z, t) * len(t) / max(len(t) - 1, 1),)),
+        Mistake("each logit judged", "every logit is judged by itself, above 0 or not. An image "
+                "has one answer, the class with the largest logit.",
+                lambda z, t: float(((z > 0) == np.eye(z.shape[1])[t]).mean()), ACCURACY,
+                (lambda z, t: float(((z > 0.5) == np.eye(z.shape[1])[t]).mean()),)),
+        Mistake("rounded", "the fraction is rounded. Leave its digits.",
+                lambda *a: round(_accuracy(*a), 1), ACCURACY,
+                (lambda *a: round(_accuracy(*a), 2), lambda *a: round(_accuracy(*a), 3))),
         Mistake("smallest logit", "the class with the smallest logit is taken. The answer is the "
                 "one with the largest.",
                 lambda z, t: float((z.argmin(axis=1) == t).mean()), ACCURACY),
@@ -559,12 +713,34 @@ ACCURACY_TASK = Task(
 # Its interval
 
 
-def _ends(p, n, z=1.96, top=2, inside=4, shrink=None):
+def _ends(p, n, z=1.96, top=2, inside=4, shrink=None, **changes):
     """Return Wilson's interval; top and inside are its 2 and 4, shrink its 1 + z²/n."""
-    shrink = 1 + z * z / n if shrink is None else shrink
-    centre = (p + (z * z / (top * n) if top else 0)) / shrink
-    half = z * np.sqrt(p * (1 - p) / n + (z * z / (inside * n * n) if inside else 0)) / shrink
+    centre, half = _centre_and_half(p, n, z, top, inside, shrink, **changes)
     return centre - half, centre + half
+
+
+def _centre_and_half(p, n, z=1.96, top=2, inside=4, shrink=None, centre_moved_by=None,
+                     under_root=None, spread=lambda p, n: p * (1 - p) / n, size=lambda v: v):
+    """centre_moved_by, under_root(z, n): z²/2n and z²/4n²; spread(p, n): p(1−p)/n."""
+    shrink = 1 + z * z / n if shrink is None else shrink
+    moved = centre_moved_by(z, n) if centre_moved_by else z * z / (top * n) if top else 0
+    second = under_root(z, n) if under_root else z * z / (inside * n * n) if inside else 0
+    with np.errstate(invalid="ignore"):
+        return (p + moved) / shrink, z * np.sqrt(size(spread(p, n) + second)) / shrink
+
+
+def _product(of_p):
+    return lambda correct, n: _ends(correct / n, n, spread=lambda p, n: of_p(p) / n)
+
+
+def _centre_not_shrunk(correct, n):
+    centre, half = _centre_and_half(correct / n, n)
+    return centre * (1 + 1.96**2 / n) - half, centre * (1 + 1.96**2 / n) + half
+
+
+def _with_root_of(p, n, z=1.96):
+    centre, half = _centre_and_half(p, n)
+    return centre - half / np.sqrt(z), centre + half / np.sqrt(z)
 
 
 def _wilson(correct, n):
@@ -624,7 +800,42 @@ WILSON = Task(
         Mistake("plain interval", "this is the plain interval p ± z·sqrt(p(1−p)/n). It claims "
                 "certainty from 25 right of 25.", _interval(top=0, inside=0, shrink=1), SPREAD),
         Mistake("swapped", "low and high have changed places.",
-                lambda *a: _wilson(*a)[::-1], INTERVAL),
+                lambda *a: _wilson(*a)[::-1], INTERVAL,
+                tuple(lambda correct, n, z=z: _ends(correct / n, n, z=z)[::-1]
+                      for z in (1.0, 1.645, 2.0, 2.576))),
+        Mistake("centre and half", "these are the centre and the half width. Return centre − half "
+                "and centre + half.", lambda correct, n: _centre_and_half(correct / n, n),
+                INTERVAL),
+        Mistake("brackets of 2n", "z²/2n is computed as z²/2·n. Put the denominator in brackets: "
+                "z * z / (2 * n).", _interval(centre_moved_by=lambda z, n: z * z / 2 * n), INTERVAL,
+                (_interval(centre_moved_by=lambda z, n: z * z / 2 * n,
+                           under_root=lambda z, n: z * z / 4 * n**2),)),
+        Mistake("brackets of 4n²", "z²/4n² is computed as z²/4·n². Put the denominator in "
+                "brackets: z * z / (4 * n * n).",
+                _interval(under_root=lambda z, n: z * z / 4 * n**2),
+                INTERVAL),
+        Mistake("counts for shares", "p is the number of right answers. It is their share, "
+                "correct / n.", lambda correct, n: _ends(correct, n, size=np.abs), INTERVAL,
+                (lambda correct, n: _ends(correct, n),)),
+        Mistake("z missing in the half width", "the half width is not multiplied by z.",
+                _half_width_times(1 / 1.96), INTERVAL),
+        Mistake("z not squared", "in 1 + z²/n the z is not squared.",
+                lambda correct, n: _ends(correct / n, n, shrink=1 + 1.96 / n), INTERVAL),
+        Mistake("root of z too", "z is under the root. It stands in front of it.",
+                lambda correct, n: _with_root_of(correct / n, n), INTERVAL),
+        Mistake("another product", "under the root stands another product than p·(1 − p).",
+                _product(lambda p: p * (1 + p)), INTERVAL,
+                (_product(lambda p: p * p), _product(lambda p: (1 - p) ** 2),
+                 _product(lambda p: p), _product(lambda p: 1 - p))),
+        Mistake("brackets of p", "p * 1 - p is p − p, or what / n leaves of it: 1 − p needs its "
+                "brackets.", lambda correct, n: _ends(
+                    correct / n, n, spread=lambda p, n: p * 1 - p / n), INTERVAL,
+                (_product(lambda p: p * 1 - p),)),
+        Mistake("centre not divided", "the centre is not divided by 1 + z²/n. Both parts are.",
+                _centre_not_shrunk, INTERVAL),
+        Mistake("rounded", "the ends are rounded. Leave their digits.",
+                lambda *a: tuple(end.round(2) for end in _wilson(*a)), INTERVAL,
+                (lambda *a: tuple(end.round(3) for end in _wilson(*a)),)),
         Mistake("percent", "these are percent. The ends are fractions from 0 to 1.",
                 lambda *a: tuple(100 * end for end in _wilson(*a)), INTERVAL),
         Mistake("errors", "this is the interval of the wrong answers: p is the share of right "
@@ -632,7 +843,8 @@ WILSON = Task(
         Mistake("z forgotten", "the interval is that of z = 1, for 68 %. For 95 %, z is 1.96.",
                 _interval(z=1.0), INTERVAL),
         Mistake("another z", "the interval is for another probability than 95 %: z is 1.96.",
-                _interval(z=1.645), INTERVAL, (_interval(z=2.576), _interval(z=3.0))),
+                _interval(z=1.645), INTERVAL, (_interval(z=2.576), _interval(z=3.0),
+                                               _interval(z=2.0), _interval(z=0.95))),
         Mistake("not divided", "neither the centre nor the half width is divided by 1 + z²/n.",
                 _interval(shrink=1), INTERVAL),
         Mistake("half width not divided", "the half width is not divided by 1 + z²/n. Both parts "
@@ -703,6 +915,18 @@ def _rows_of_shares(labels, predicted, classes):
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
+def _columns_of_shares(labels, predicted, classes):
+    counts = _confusion_matrix(labels, predicted, classes)
+    return counts / np.maximum(counts.sum(axis=0, keepdims=True), 1)
+
+
+def _one_class_too_few(labels, predicted, classes):
+    """counts[t - 1, p - 1] in a table of classes - 1: −1 is the last row, and it fits."""
+    counts = np.zeros((classes - 1, classes - 1))
+    np.add.at(counts, (labels - 1, predicted - 1), 1)
+    return counts
+
+
 def _diagonal_only(labels, predicted, classes):
     return np.diag(np.diag(_confusion_matrix(labels, predicted, classes)))
 
@@ -736,7 +960,7 @@ CONFUSION_MATRIX = Task(
                 "column the answer.", lambda t, p, k: _confusion_matrix(p, t, k), SPREAD),
         Mistake("counted once", "each pair is counted once at most. Add 1 for every image; "
                 "counts[labels, predicted] += 1 adds only one for all equal pairs.",
-                _counted_once, CONFUSED),
+                _counted_once, CONFUSED, (lambda *a: _counted_once(*a).T,)),
         Mistake("as many classes as seen", "the matrix has only as many rows as classes were seen. "
                 "It has `classes` rows and columns, empty ones too.", _as_many_as_seen, CONFUSED),
         Mistake("classes from 1", "every count is one row and one column too far up: classes "
@@ -757,6 +981,35 @@ CONFUSION_MATRIX = Task(
                 "is the true class.", lambda t, p, k: _confusion_matrix(p, p, k), SPREAD),
         Mistake("both ways", "each image is counted in its own cell and in the mirrored one.",
                 _both_ways, CONFUSED),
+        Mistake("one long row", "the counts stand in one long row. Cut it into `classes` rows: "
+                "reshape(classes, classes).",
+                lambda t, p, k: _confusion_matrix(t, p, k).ravel(), CONFUSED),
+        Mistake("whole rows", "a whole row is counted up for each image. It adds 1 in one place, "
+                "row truth and column answer.",
+                lambda t, p, k: np.repeat(np.bincount(t, minlength=k)[:, None], k, axis=1),
+                CONFUSED, (lambda t, p, k: np.repeat(np.bincount(p, minlength=k)[None], k, axis=0),
+                           lambda t, p, k: np.bincount(t, minlength=k))),
+        Mistake("shares of the column", "each column is divided by its sum. Asked for are the "
+                "counts.", _columns_of_shares, SPREAD),
+        Mistake("as many numbers as seen", "np.bincount gives as many numbers as the largest one "
+                "asks for: minlength=classes**2 makes it a whole table.",
+                lambda t, p, k: np.bincount(t * k + p).reshape(k, k), CONFUSED),
+        Mistake("all pairs", "every label is paired with every answer. Image n has the pair "
+                "labels[n], predicted[n]: go through both side by side, with zip.",
+                lambda t, p, k: np.outer(np.bincount(t, minlength=k), np.bincount(p, minlength=k)),
+                CONFUSED),
+        Mistake("first image only", "only the first image is counted. Is the return inside the "
+                "loop?", lambda t, p, k: _confusion_matrix(t[:1], p[:1], k), CONFUSED),
+        Mistake("mistakes only, transposed", "only the mistakes are counted, at the answer's row. "
+                "Count every image, in the row of its true class.",
+                lambda *a: _mistakes_only(*a).T, CONFUSED),
+        Mistake("one class too few", "the matrix has one row and one column too few: classes are "
+                "counted from 0, so there are `classes` of them.",
+                lambda t, p, k: _confusion_matrix((t - 1) % (k - 1), (p - 1) % (k - 1), k - 1)
+                if k > 2 else np.array([[len(t)]]), CONFUSED,
+                (lambda t, p, k: _one_class_too_few(t, p, k),)),
+        Mistake("counted twice", "each image is counted twice.",
+                lambda *a: 2 * _confusion_matrix(*a), CONFUSED),
         Mistake("begun with ones", "every count is too large by one. Begin with zeros.",
                 lambda *a: _confusion_matrix(*a) + 1, CONFUSED),
         Mistake("last image forgotten", "the last image is not counted.",
