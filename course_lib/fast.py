@@ -615,13 +615,16 @@ class Trainer:
 
 
 def predict(model, images, batch_size: int = MICRO, fused: bool | None = None):
-    """model.predict in the fast layout: logits (N, K), nothing remembered."""
+    """model.predict in the fast layout: logits (N, K), nothing remembered.
+
+    At most batch_size images at a time, and no more than stay in cache.
+    """
     images, batch_size = np.asarray(images), as_integer(batch_size, "batch_size", "fast.predict")
     if not fits(model, images):
         return model.predict(images, batch_size)
     stages, logits = stages_of(model, fused), []
     dtype = dtype_of(model.parameters().values(), images)
-    for part in parts(len(images), batch_size):
+    for part in parts(len(images), min(batch_size, MICRO)):
         x = to_columns(images[part].astype(dtype, copy=False))
         for stage in stages:
             x = stage.infer(x)

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from course_lib.fast import AddBias, ConvolvePool, MaxPool, ReLU, Stage
+from course_lib.fast import AddBias, BatchNorm, ConvolvePool, MaxPool, ReLU, Stage
 
 try:
     import numba
@@ -115,7 +115,7 @@ def bias_relu_backward(dy, positive, alpha, dbias):
 
 @compiled
 def pool_bias_relu_band(y, bias, alpha, pooled, code):
-    """pool_bias_relu for a band y (2, 2*width, F, N) -> pooled (F, width, N), code (width, F, N)."""
+    """The same for a band y (2, 2*width, F, N) -> pooled (F, width, N), code (width, F, N)."""
     F, width, N = pooled.shape
     for w in range(width):
         for f in range(F):
@@ -156,6 +156,60 @@ def pool_bias_relu_band_backward(dy, code, alpha, dband, dbias):
             for n in range(N):
                 fourth[n] = d[n] if which[n] & 3 == 3 else 0
             dbias[f] = total
+
+
+@compiled
+def statistics(x, mean, variance):
+    """Mean and variance of each channel of x (rows, C, length)."""
+    H, C, L = x.shape
+    for c in range(C):
+        total = x[0, c, 0] * 0
+        for h in range(H):
+            row = x[h, c]
+            for n in range(L):
+                total += row[n]
+        m = total / (H * L)
+        total = total * 0
+        for h in range(H):
+            row = x[h, c]
+            for n in range(L):
+                total += (row[n] - m) * (row[n] - m)
+        mean[c], variance[c] = m, total / (H * L)
+
+
+@compiled
+def normalise(x, mean, scale, shift, y):
+    """y = scale * (x - mean) + shift, one of each a channel; x and y (rows, C, length)."""
+    H, C, L = x.shape
+    for h in range(H):
+        for c in range(C):
+            row, out, m, a, b = x[h, c], y[h, c], mean[c], scale[c], shift[c]
+            for n in range(L):
+                out[n] = a * (row[n] - m) + b
+
+
+@compiled
+def batch_norm_sums(dy, x, mean, total, total_centred):
+    """For each channel the sums of dy and of dy * (x - mean)."""
+    H, C, L = dy.shape
+    for h in range(H):
+        for c in range(C):
+            d, row, m, first, second = dy[h, c], x[h, c], mean[c], total[c], total_centred[c]
+            for n in range(L):
+                first += d[n]
+                second += d[n] * (row[n] - m)
+            total[c], total_centred[c] = first, second
+
+
+@compiled
+def batch_norm_dx(dy, x, mean, scale, average, slope):
+    """dy = scale * (dy - average - slope * (x - mean)), in place."""
+    H, C, L = dy.shape
+    for h in range(H):
+        for c in range(C):
+            d, row, m, a, b, k = dy[h, c], x[h, c], mean[c], scale[c], average[c], slope[c]
+            for n in range(L):
+                d[n] = a * (d[n] - b - k * (row[n] - m))
 
 
 # Stages made of these kernels, in place of those of fast.py
@@ -213,6 +267,51 @@ class ConvolvePoolBiasReLU(ConvolvePool):
         return dx
 
 
+class FusedBatchNorm(BatchNorm):
+    """BatchNorm with one pass where NumPy needs several; groups within a part as there."""
+
+    def forward(self, x):
+        H, C, W, N = x.shape
+        size = self.layer.group_size or N
+        if size < N or H * W * N < 2:
+            y, cache = super().forward(x)
+            return y, ("groups", cache)
+        weight = self.layer.weight.data.astype(x.dtype, copy=False)
+        mean, variance = np.empty((2, C), x.dtype)
+        statistics(by_channel(x), mean, variance)
+        deviation = np.sqrt(variance + x.dtype.type(self.layer.eps))
+        scale, y = weight / deviation, np.empty_like(x)
+        shift = self.layer.bias.data.astype(x.dtype, copy=False)
+        normalise(by_channel(x), mean, scale, shift, by_channel(y))
+        count = H * W * N
+        self.seen.append((N, mean, variance * (count / (count - 1))))
+        return y, ("whole", (x, mean, deviation))
+
+    def backward(self, dy, cache, need_dx):
+        how, cache = cache
+        if how == "groups":
+            return super().backward(dy, cache, need_dx)
+        x, mean, deviation = cache
+        weight, count = self.layer.weight, dy.size // len(mean)
+        dbias, centred = np.zeros((2, len(mean)), dy.dtype)
+        batch_norm_sums(by_channel(dy), by_channel(x), mean, dbias, centred)
+        if need_dx:
+            scale = weight.data.astype(dy.dtype, copy=False) / deviation
+            slope = centred / (deviation * deviation) / count
+            batch_norm_dx(by_channel(dy), by_channel(x), mean, scale, dbias / count, slope)
+        self.layer.bias.give(dbias)
+        weight.give(centred / deviation)
+        return dy
+
+    def infer(self, x):
+        layer = self.layer
+        weight, shift, mean, variance = (array.astype(x.dtype, copy=False) for array in (
+            layer.weight.data, layer.bias.data, layer.running_mean, layer.running_var))
+        scale = weight / np.sqrt(variance + x.dtype.type(layer.eps))
+        normalise(by_channel(x), mean, scale, shift, by_channel(x))
+        return x
+
+
 class BiasReLU(Stage):
     """The bias of a convolution or a dense layer and the ReLU behind it."""
 
@@ -244,6 +343,9 @@ def fuse(stages: list[Stage]) -> list[Stage]:
         if is_plain_pool(stages[k]):
             result.append(PoolBiasReLU(stages[k], **chain))
             k += 1 + len(chain)
+        elif isinstance(stages[k], BatchNorm):
+            result.append(FusedBatchNorm(stages[k].layer))
+            k += 1
         elif isinstance(stages[k], ConvolvePool):
             result.append(ConvolvePoolBiasReLU(stages[k], **chain))
             k += 1 + len(chain)
