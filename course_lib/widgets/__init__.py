@@ -14,6 +14,7 @@ from course_lib.widgets.kernel_editor import KernelEditor
 from course_lib.widgets.padding_stride import PaddingStride
 from course_lib.widgets.pixel_inspector import PixelInspector
 from course_lib.widgets.pooling import PoolingWindow
+from course_lib.widgets.sample_size import SampleSize
 from course_lib.widgets.shape_tracer import ShapeTracer
 from course_lib.widgets.sliding_kernel import SlidingKernel
 from course_lib.widgets.training_player import TrainingPlayer
@@ -21,7 +22,7 @@ from course_lib.widgets.step_size import StepSizeCurve
 
 __all__ = [
     "KERNELS", "WIDGET_MIMETYPE", "Beat", "DrawDigit", "GradientFlow", "KernelEditor",
-    "PaddingStride", "PixelInspector", "PoolingWindow", "ShapeTracer", "SlidingKernel",
-    "StepSizeCurve", "TrainingPlayer", "WidgetError", "module_source", "static_text",
-    "style_source",
+    "PaddingStride", "PixelInspector", "PoolingWindow", "SampleSize", "ShapeTracer",
+    "SlidingKernel", "StepSizeCurve", "TrainingPlayer", "WidgetError", "module_source",
+    "static_text", "style_source",
 ]

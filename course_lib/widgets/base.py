@@ -42,6 +42,7 @@ def static_text(name: str) -> str:
 PARTS = {
     "draw_digit": ("network",),
     "gradient_flow": ("gradient",),
+    "sample_size": ("chart", "chance"),
     "shape_tracer": ("recipe", "flatten_map"),
     "step_size": ("chart",),
     "training_player": ("chart",),
