@@ -551,13 +551,15 @@ class Trainer:
         self.adds_up = "examples" in inspect.signature(loss).parameters
         self.head = head_of(self.stages)
         self.parameters = list(model.parameters().values())
-        self.known = set()  # shapes of images that were checked
+        self.known = set()  # shapes and kinds of images that were checked
         self.parts_share_nothing = self.adds_up and self.head == len(self.stages)
 
     def __call__(self, images, labels):
         images, labels = np.asarray(images), np.asarray(labels)
-        shape = images.shape[1:]
-        if shape not in self.known or not len(images):
+        shape = images.shape[1:], images.dtype.kind
+        if len(images) != len(labels) or not len(images):
+            return self.as_the_layers_do(images, labels)
+        if shape not in self.known:
             if not fits(self.model, images):
                 return self.as_the_layers_do(images, labels)
             self.known.add(shape)

@@ -248,7 +248,7 @@ def test_five_steps_equal_pytorch_and_the_layers(build, precision, with_fused):
     if with_fused:
         need("numba")
     tolerance = {"float32": 1e-5, "float64": 1e-10}[precision]
-    # Noise and enlarged digits have near ties, where rounding in float32 decides who is the maximum.
+    # Noise and enlarged digits have near ties: rounding in float32 decides who is the maximum.
     if precision == "float32":
         need("mnist")
     digits = load_mnist() if precision == "float32" else load_small_digits(28)
@@ -396,14 +396,17 @@ def test_types_are_those_of_the_layers(dtype):
     (np.zeros((28, 28)), [0]), (np.zeros((2, 3, 28, 28)), [0, 1]), (np.zeros((2, 1, 4, 4)), [0, 1]),
     (np.zeros((2, 1, 28, 28)), [0, 10]), (np.zeros((2, 1, 28, 28)), [0]),
     (np.zeros((0, 1, 28, 28)), []), (np.zeros((2, 1, 28, 28), complex), [0, 1]),
+    (np.zeros((2, 1, 28, 28)), [0, 1, 2]), (np.zeros((2, 1, 28, 28), object), [0, 1]),
 ])
 def test_what_cannot_work_is_refused_in_the_layers_words(images, labels):
     model = net_a(np.float32)
     with pytest.raises(ValueError) as expected:
         logits = model.forward(images)
         losses.softmax_cross_entropy(logits, labels)
+    trainer = fast.Trainer(model, losses.softmax_cross_entropy)
+    trainer(np.zeros((2, 1, 28, 28)), [0, 1])
     with pytest.raises(ValueError) as ours:
-        fast.Trainer(model, losses.softmax_cross_entropy)(images, labels)
+        trainer(images, labels)
     assert str(ours.value) == str(expected.value)
 
 
@@ -460,11 +463,13 @@ def test_what_commutes_with_a_maximum_and_what_does_not():
         return [type(s).__name__ for s in fast.stages_of(Sequential(list(layers)), fused=False)]
 
     pool = MaxPool2D(3, 1)
-    assert names(Conv2D(1, 2, 3), LeakyReLU(0.1), pool) == ["Convolve", "MaxPool", "AddBias", "ReLU"]
+    assert names(Conv2D(1, 2, 3), LeakyReLU(0.1), pool) == [
+        "Convolve", "MaxPool", "AddBias", "ReLU"]
     assert names(Conv2D(1, 2, 3), LeakyReLU(-0.1), pool) == [
         "Convolve", "AddBias", "ReLU", "MaxPool"]
     assert names(Conv2D(1, 2, 3), Tanh(), pool) == ["Convolve", "AddBias", "Tanh", "MaxPool"]
     assert names(Conv2D(1, 2, 3), BatchNorm2D(2), ReLU(), pool) == [
         "Convolve", "AddBias", "BatchNorm", "MaxPool", "ReLU"]
-    assert names(Conv2D(1, 2, 3), Dropout(0.5), pool) == ["Convolve", "AddBias", "Dropout", "MaxPool"]
+    assert names(Conv2D(1, 2, 3), Dropout(0.5), pool) == [
+        "Convolve", "AddBias", "Dropout", "MaxPool"]
     assert names(Conv2D(1, 2, 3), AvgPool2D(2)) == ["Convolve", "AddBias", "AvgPool"]
