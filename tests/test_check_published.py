@@ -423,7 +423,7 @@ TYPICAL = {
                                "y = convolution(x[:2, :3], weight[..., :1]).reshape(1, 1, 1)\n"
                                "    return np.isclose(y.sum(), (x[:2, :3] * weight[..., 0]).sum())"
                                )),
-        ("refuses everything", ("(3, 4, 5):", "(5, 3, 4):")),
+        ("refuses everything", ("(3, 4, 5):", "(3, 4, 2):")),
         ("refuses everything", ("x[i : i + 2, j : j + 3]", "x[i : i + 2, j : j + 3][::-1]")),
         ("the wrong way round", ("        return False", "        return True"),
          ("return np.allclose", "return not np.allclose")),

@@ -1,6 +1,6 @@
 """Run the real nbgrader over solutions/ and over right, half right, wrong and untouched notebooks.
 
-    python tools/nbgrader_run.py                          compare all, grade ex01_convolution
+    python tools/nbgrader_run.py                          compare all, grade ex03_pooling
     python tools/nbgrader_run.py ex03_pooling ex07_filters    grade these
     python tools/nbgrader_run.py --all                    grade every exercise (minutes)
 
@@ -148,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
                         help="a Python that has nbgrader and the course: nothing is installed")
     arguments = parser.parse_args(argv)
     known = [path.stem for path in generator.solutions()]
-    names = known if arguments.all else arguments.names or ["ex01_convolution"]
+    names = known if arguments.all else arguments.names or ["ex03_pooling"]
     if set(names) - set(known):
         parser.error(f"expected names of {', '.join(known)}, got {set(names) - set(known)}.")
     start = time.monotonic()

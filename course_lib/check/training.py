@@ -10,7 +10,7 @@ from course_lib.check.tasks import Case, Mistake, Section, Task, small_numbers
 
 DATA = Section("06_mnist", "Sixty thousand digits are one array")
 CHECKS = Section("06_mnist", "Three cheap checks find most bugs")
-EPOCHS = Section("06_mnist", "Two epochs over sixty thousand images")
+EPOCHS = Section("06_mnist", "Four epochs over sixty thousand images")
 SPREAD = Section("06_mnist", "A number without its spread is half a number")
 BATCHES = Section("ex06_mnist", "6.2 Write the function: `my_batch_means`")
 STEP = Section("ex06_mnist", "6.3 Fill one line: `my_sgd_step`")

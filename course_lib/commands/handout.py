@@ -28,7 +28,7 @@ from course_lib.notebooks import cell_source, read_notebook
 TOP = "cnn-from-scratch"  # the one folder in the zip
 CONTENTS = (  # everything else stays here: solutions, tools, what graders run, what git keeps
     "README.md", "CHANGELOG.md", "LICENSE*", "pyproject.toml", "environment.yml", "docs/*.png",
-    "course_lib/**/*", "notebooks/[0-9]*.ipynb", "exercises/ex*/*",
+    "course_lib/**/*", "notebooks/[0-9]*.ipynb", "exercises/ex*/*", "recipes/*.txt",
     "tests/conftest.py", "tests/oracle.py",
 )
 READ_IN_CLASS = "shapes conv pool pointwise losses initializers layers model optim train".split()
