@@ -7,6 +7,7 @@ and kept on disk. Without Numba (the extra `fused`), or with COURSE_FUSED=0, not
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import numpy as np
 
@@ -23,68 +24,79 @@ def available() -> bool:
     return numba is not None and os.environ.get("COURSE_FUSED", "1") != "0"
 
 
-def compiled(function):
+def compiled(function, inline: str = "never"):
     """The function, compiled at its first call; sums may be taken in another order."""
     if numba is None:
         return function
-    options = {"fastmath": {"reassoc", "nsz", "contract"}, "nogil": True, "error_model": "numpy"}
+    options = {"fastmath": {"reassoc", "nsz", "contract"}, "nogil": True, "error_model": "numpy",
+               "inline": inline}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache can be written
         return numba.njit(**options)(function)
 
 
-# One inner loop for every output row: two in one, and the compiler no longer vectorises.
+inlined = partial(compiled, inline="always")  # part of the kernel that calls it
+
+
+# One window's four pixels of all images; one inner loop for each row that is written: with two in
+# one loop the compiler no longer vectorises.
+@inlined
+def pool_window(first, second, third, fourth, bias, alpha, y, code):
+    """y = ReLU(largest of the four + bias); code: which was it, plus 4 where the ReLU is shut."""
+    for n in range(len(y)):
+        best, k = first[n], 0
+        k = 1 if second[n] > best else k
+        best = second[n] if second[n] > best else best
+        k = 2 if third[n] > best else k
+        best = third[n] if third[n] > best else best
+        k = 3 if fourth[n] > best else k
+        best = (fourth[n] if fourth[n] > best else best) + bias
+        y[n] = best if best > 0 else alpha * best
+        code[n] = k if best > 0 else k + 4
+
+
+@inlined
+def unpool_window(dy, code, alpha, first, second, third, fourth):
+    """The way back: dy to the pixel that won, 0 to the others; dy is used up. Returns its sum."""
+    total = dy[0] * 0
+    for n in range(len(dy)):
+        dy[n] = dy[n] if code[n] < 4 else alpha * dy[n]
+    for n in range(len(dy)):
+        total += dy[n]
+    for n in range(len(dy)):
+        first[n] = dy[n] if code[n] & 3 == 0 else 0
+    for n in range(len(dy)):
+        second[n] = dy[n] if code[n] & 3 == 1 else 0
+    for n in range(len(dy)):
+        third[n] = dy[n] if code[n] & 3 == 2 else 0
+    for n in range(len(dy)):
+        fourth[n] = dy[n] if code[n] & 3 == 3 else 0
+    return total
+
+
 @compiled
 def pool_bias_relu(x, bias, alpha, y, code):
-    """y = ReLU(2x2 max pool of x, + bias), x (2*OH or more, C, 2*OW or more, N).
-
-    code: which of the window's four pixels won, plus 4 where the ReLU was shut (alpha: its slope).
-    """
+    """2x2 windows of x (2*OH or more, C, 2*OW or more, N) -> y and code (OH, C, OW, N)."""
     OH, C, OW, N = y.shape
     for h in range(OH):
         for c in range(C):
-            b = bias[c]
             for w in range(OW):
-                first, second = x[2 * h, c, 2 * w], x[2 * h, c, 2 * w + 1]
-                third, fourth = x[2 * h + 1, c, 2 * w], x[2 * h + 1, c, 2 * w + 1]
-                out, which = y[h, c, w], code[h, c, w]
-                for n in range(N):
-                    best, k = first[n], 0
-                    k = 1 if second[n] > best else k
-                    best = second[n] if second[n] > best else best
-                    k = 2 if third[n] > best else k
-                    best = third[n] if third[n] > best else best
-                    k = 3 if fourth[n] > best else k
-                    best = (fourth[n] if fourth[n] > best else best) + b
-                    out[n] = best if best > 0 else alpha * best
-                    which[n] = k if best > 0 else k + 4
+                pool_window(x[2 * h, c, 2 * w], x[2 * h, c, 2 * w + 1],
+                            x[2 * h + 1, c, 2 * w], x[2 * h + 1, c, 2 * w + 1],
+                            bias[c], alpha, y[h, c, w], code[h, c, w])
 
 
 @compiled
 def pool_bias_relu_backward(dy, code, alpha, dx, dbias):
-    """Write dx at the pixels of whole windows, add to dbias; dy is used up."""
+    """Write dx at the pixels of whole windows, add to dbias."""
     OH, C, OW, N = dy.shape
     for h in range(OH):
         for c in range(C):
-            total = dbias[c]
             for w in range(OW):
-                d, which = dy[h, c, w], code[h, c, w]
-                first, second = dx[2 * h, c, 2 * w], dx[2 * h, c, 2 * w + 1]
-                third, fourth = dx[2 * h + 1, c, 2 * w], dx[2 * h + 1, c, 2 * w + 1]
-                for n in range(N):
-                    d[n] = d[n] if which[n] < 4 else alpha * d[n]
-                for n in range(N):
-                    total += d[n]
-                for n in range(N):
-                    first[n] = d[n] if which[n] & 3 == 0 else 0
-                for n in range(N):
-                    second[n] = d[n] if which[n] & 3 == 1 else 0
-                for n in range(N):
-                    third[n] = d[n] if which[n] & 3 == 2 else 0
-                for n in range(N):
-                    fourth[n] = d[n] if which[n] & 3 == 3 else 0
-            dbias[c] = total
+                dbias[c] += unpool_window(dy[h, c, w], code[h, c, w], alpha,
+                                          dx[2 * h, c, 2 * w], dx[2 * h, c, 2 * w + 1],
+                                          dx[2 * h + 1, c, 2 * w], dx[2 * h + 1, c, 2 * w + 1])
 
 
 @compiled
@@ -119,43 +131,19 @@ def pool_bias_relu_band(y, bias, alpha, pooled, code):
     F, width, N = pooled.shape
     for w in range(width):
         for f in range(F):
-            b, out, which = bias[f], pooled[f, w], code[w, f]
-            first, second = y[0, 2 * w, f], y[0, 2 * w + 1, f]
-            third, fourth = y[1, 2 * w, f], y[1, 2 * w + 1, f]
-            for n in range(N):
-                best, k = first[n], 0
-                k = 1 if second[n] > best else k
-                best = second[n] if second[n] > best else best
-                k = 2 if third[n] > best else k
-                best = third[n] if third[n] > best else best
-                k = 3 if fourth[n] > best else k
-                best = (fourth[n] if fourth[n] > best else best) + b
-                out[n] = best if best > 0 else alpha * best
-                which[n] = k if best > 0 else k + 4
+            pool_window(y[0, 2 * w, f], y[0, 2 * w + 1, f], y[1, 2 * w, f], y[1, 2 * w + 1, f],
+                        bias[f], alpha, pooled[f, w], code[w, f])
 
 
 @compiled
 def pool_bias_relu_band_backward(dy, code, alpha, dband, dbias):
-    """dy (F, width, N), used up, into dband (2, 2*width, F, N); adds to dbias."""
+    """dy (F, width, N) into dband (2, 2*width, F, N); adds to dbias."""
     F, width, N = dy.shape
     for w in range(width):
         for f in range(F):
-            d, which, total = dy[f, w], code[w, f], dbias[f]
-            first, second = dband[0, 2 * w, f], dband[0, 2 * w + 1, f]
-            third, fourth = dband[1, 2 * w, f], dband[1, 2 * w + 1, f]
-            for n in range(N):
-                d[n] = d[n] if which[n] < 4 else alpha * d[n]
-            for n in range(N):
-                total += d[n]
-            for n in range(N):
-                first[n] = d[n] if which[n] & 3 == 0 else 0
-            for n in range(N):
-                second[n] = d[n] if which[n] & 3 == 1 else 0
-            for n in range(N):
-                third[n] = d[n] if which[n] & 3 == 2 else 0
-            for n in range(N):
-                fourth[n] = d[n] if which[n] & 3 == 3 else 0
-            dbias[f] = total
+            dbias[f] += unpool_window(dy[f, w], code[w, f], alpha,
+                                      dband[0, 2 * w, f], dband[0, 2 * w + 1, f],
+                                      dband[1, 2 * w, f], dband[1, 2 * w + 1, f])
 
 
 @compiled
