@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from course_lib.check import (
-    attempts, backprop, convolution, dense, explain, filters, padding, pooling, published, sandbox,
-    start, training,
+    attempts, backprop, convolution, dense, explain, filters, padding, pooling, published,
+    relations, sandbox, start, training,
 )
 from course_lib.check.gradients import gradients
 from course_lib.check.kernel_state import remember_originals
@@ -331,6 +331,8 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
         sentence, section = mistake.sentence, mistake.section
         if not always:
             sentence = f"in the case below, {sentence}"
+    elif fault.kind in ("values", "shape"):
+        sentence = _sentences(sentence, _relation(task, answers, expected, faults, fault.part))
     lines = [f"{task.function_name}, not yet: {sentence}"]
     if known and not always:
         lines.append("Other cases differ in another way: repair this first, then check again.")
@@ -346,6 +348,17 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
     lines += ["", f"Read again: {section}"]
     kind = answers[2 * shown].detail.split(":")[0] if fault.kind == "raised" else fault.kind
     return (mistake if known else None), kind, "\n".join(lines)
+
+
+def _relation(task: Task, answers, expected, faults, part: int) -> str:
+    """Return what this result has to do with the right one, if the same in every case."""
+    if any(fault and (fault.kind not in ("values", "shape") or fault.part != part)
+           for fault in faults):
+        return ""
+    count = len(task.result_names)
+    pairs = [(parts(answer.value, count)[part], parts(right, count)[part], case.arguments)
+             for answer, right, case in zip(answers[::2], expected, task.cases, strict=True)]
+    return relations.relation(pairs, [n for n, fault in enumerate(faults) if fault])
 
 
 def _where(task: Task, answers: list, faults: list) -> list[str]:

@@ -76,6 +76,12 @@ def _forward_twice(x, labels, first, second, lr):
     return first - lr * _gradients(x, labels, first, moved)[0], moved
 
 
+def _first_first(x, labels, first, second, lr):
+    """Move the first layer, then compute everything anew for the second."""
+    moved = step(x, labels, first, second, lr)[0]
+    return moved, second - lr * _gradients(x, labels, moved, second)[1]
+
+
 def _step_case(N, features, units, classes, seed, lr=0.5, dtype=np.float64):
     return Case((numbers((N, features), seed, dtype, 0.5), np.arange(seed, seed + N) % classes,
                  numbers((features, units), seed + 1, dtype, 0.5),
@@ -112,6 +118,9 @@ STEP = _repair(
         Mistake("second moved first", "the first layer's gradient is computed with the second "
                 "layer's new weights. All gradients belong to one moment: first all of them, "
                 "then the step.", _second_first, FROZEN, (_forward_twice,)),
+        Mistake("first moved first", "the second layer's gradient is computed with the first "
+                "layer's new weights: are the gradients computed inside the loop? First all of "
+                "them, then the step.", _first_first, FROZEN),
         Mistake("gate forgotten", "ReLU's gate is missing in the first layer's gradient: where "
                 "hidden is 0, nothing flows back.",
                 _with_first(lambda x, hidden, dhidden: x.T @ dhidden), GATES),

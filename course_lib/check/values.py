@@ -41,11 +41,13 @@ def where_wrong(got: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def number_text(number) -> str:
-    """Return a number in at most six digits, without a minus in front of 0.
+    """Return a number in at most six digits, without a minus in front of 0; or True or False.
 
-    >>> number_text(np.float32(0.1)), number_text(-0.0), number_text(12.0)
-    ('0.1', '0', '12')
+    >>> number_text(np.float32(0.1)), number_text(-0.0), number_text(12.0), number_text(np.False_)
+    ('0.1', '0', '12', 'False')
     """
+    if np.asarray(number).dtype == bool:
+        return str(bool(number))
     if isinstance(number, complex):
         return f"{number:.4g}"
     return f"{float(number) + 0.0:.6g}"
