@@ -327,6 +327,10 @@ TYPICAL = {
                           "dlogits = softmax_cross_entropy(logits, labels)[1] * N")),
         ("second moved first", ("    dhidden = dlogits @ second.T",
                                 "    dhidden = dlogits @ (second - lr * dsecond).T")),
+        ("first moved first", ("new_second = second - lr * dsecond",
+                               "hidden = np.maximum(x @ new_first, 0)\n"
+                               "    dlogits = softmax_cross_entropy(hidden @ second, labels)[1]\n"
+                               "    new_second = second - lr * (hidden.T @ dlogits)")),
         ("gate forgotten", ("    dhidden = np.where(hidden > 0, dhidden, 0)\n", "")),
         ("gate the wrong way round", ("np.where(hidden > 0, dhidden, 0)",
                                       "np.where(hidden > 0, 0, dhidden)")),

@@ -54,7 +54,8 @@ def proof(exercise: str, name: str, right: tuple, wrong: tuple, section: Section
         mistake("passes everything", "your test lets every function pass: it never returns "
                 "False.", misjudge(always=True)),
         mistake("refuses everything", "your test refuses every function, the right ones too. Try "
-                "it on a function that you trust, and ask for np.isclose, not for equal bits.", misjudge(always=False)),
+                "it on a function that you trust, and ask for np.isclose, not for equal bits.",
+                misjudge(always=False)),
         mistake("the wrong way round", "your test says True for the wrong functions and False for "
                 "the right ones: True means “this function is right”.", misjudge(*LABELS)),
         mistake("knows one bug only", "your test finds the published bug, but two others pass: "
