@@ -81,8 +81,9 @@ def test_a_class_gets_lessons_exercises_and_library(packed):
 
 
 def test_and_nothing_else(packed):
-    allowed = {"course_lib", "notebooks", "exercises", "tests", "docs", "README.md", "START.txt",
-               "CHANGELOG.md", "LICENSE", "LICENSE-text", "pyproject.toml", "environment.yml"}
+    allowed = {"course_lib", "notebooks", "exercises", "recipes", "tests", "docs", "README.md",
+               "START.txt", "CHANGELOG.md", "LICENSE", "LICENSE-text", "pyproject.toml",
+               "environment.yml"}
     inside = names(packed)
     assert {name.split("/")[0] for name in inside} == allowed
     own = {f"tests/test_{name}.py" for name in handout.READ_IN_CLASS}

@@ -77,7 +77,7 @@ def meaning(detail: str) -> str:
     """Return what an error usually means, or "" for one that is not known.
 
     >>> meaning("NameError: name 'wieght' is not defined")[:39]
-    "Usually: nothing is called wieght there"
+    'Usually: nothing is called wieght there'
     """
     said = detail.partition(" (line ")[0]
     for pattern, sentence in ERRORS:
