@@ -25,6 +25,8 @@ from course_lib.shapes import Windows, as_integer, resolve_windows
 
 MICRO = 32  # images that run forward and backward together, so that their arrays stay in cache
 HEAVY = 256 * 1024  # bytes of dense weights from which on they see the whole batch
+UNPACKED = 1_000_000  # multiplications up to which OpenBLAS does not first copy its matrices
+FEW = 16  # images up to which a dense layer is multiplied in pieces of that size
 WIDE = 512  # in_channels * out_channels of a convolution from which on bands pay
 
 
@@ -141,7 +143,7 @@ def conv_pool_bands_backward(dy, x, notes, weight, need_dx: bool = True, unpool_
     dband = np.zeros((2, OW + 2 * (KW - 1), F, N), dy.dtype)  # zeros left and right
     inner, spread = dband[:, KW - 1 : KW - 1 + OW], columns_together(dband, KW, OW + KW - 1)
     for h in range(rows):
-        unpool_band(dy[h], notes[h], inner)
+        unpool_band(dy[h], notes[h], dband, KW - 1)
         seen = pixels_together(x[2 * h :], KH, KW, OW, split)
         turned_dy = inner.transpose(0, 1, 3, 2).reshape(2, 1, OW // split, split * N, F)
         dweight += np.matmul(seen, turned_dy).sum(axis=(0, 2))
@@ -159,9 +161,10 @@ def max_of_band(y, pooled):
     return won
 
 
-def max_of_band_backward(dy, won, dband) -> None:
-    """dy (F, width, N) into the winning pixels of dband (2, 2*width, F, N)."""
-    places = [dband[0, 0::2], dband[0, 1::2], dband[1, 0::2], dband[1, 1::2]]
+def max_of_band_backward(dy, won, dband, first: int) -> None:
+    """dy (F, width, N) into the winning pixels of dband (2, ..., F, N), from column `first` on."""
+    stop = first + 2 * dy.shape[1]
+    places = [dband[row, column:stop:2] for row in range(2) for column in (first, first + 1)]
     hand_back(dy.transpose(1, 0, 2).copy(), won, places, overlap=False)
 
 
@@ -222,6 +225,75 @@ class Convolve(Stage):
         return dx
 
 
+class ConvolveApart(Stage):
+    """The network's first Conv2D, without its bias, and the 2x2 max pool behind it.
+
+    The even columns of the output are computed apart from the odd ones: the pool then compares
+    two arrays from end to end, not every second short run of one. Only at the front, where nobody
+    needs dx. (Numba's pool reads the runs as they lie.)
+    """
+
+    learns = True
+
+    @staticmethod
+    def takes(conv: Stage, pool: Stage) -> bool:
+        """Is this pair of the plain kind? (stages_of asks for the first two stages only.)"""
+        return (isinstance(conv, Convolve) and conv.layer.stride[1] == 1
+                and isinstance(pool, MaxPool) and is_plain(pool.layer))
+
+    def halves(self, x):
+        """[even, odd] columns of the output (OH, F, OW//2, N), and the windows that they saw.
+
+        Output column 2*i + k sees at kernel column v the pixel 2*i + k + v: number i + (k + v)//2
+        of the even pixels, or of the odd ones.
+        """
+        H, C, W, N = x.shape
+        F, _, KH, KW = self.layer.weight.data.shape
+        (OH, OW), _, (step, _), padding = windows_of(self.layer, H, W)
+        padded = pad(x, padding)
+        pixels = [np.ascontiguousarray(padded[:, :, k::2]) for k in range(2)]
+        columns = np.empty((2, len(padded), KW, C, OW // 2, N), x.dtype)
+        for k in range(2):
+            for v in range(KW):
+                first = (k + v) // 2
+                columns[k, :, v] = pixels[(k + v) % 2][:, :, first : first + OW // 2]
+        windows = [rows_together(half, KH, step, OH) for half in columns]
+        matrix = self.layer.weight.data.transpose(0, 2, 3, 1).reshape(F, -1)
+        return [np.matmul(matrix, half).reshape(OH, F, OW // 2, N) for half in windows], windows
+
+    def forward(self, x):
+        H, _, W, _ = x.shape
+        halves, windows = self.halves(x)
+        pooled, note = self.pool_halves(*halves)
+        return pooled, (note, halves[0].shape, windows, (H, W))
+
+    def infer(self, x):
+        even, odd = self.halves(x)[0]
+        upper, lower = pairs_of_rows(np.maximum(odd, even))
+        return np.maximum(lower, upper)
+
+    def backward(self, dy, cache, need_dx):
+        note, shape, windows, size = cache
+        weight, where = self.layer.weight, windows_of(self.layer, *size)
+        for half, seen in zip(self.unpool_halves(dy, note, shape), windows):
+            weight.give(conv_backward(half, seen, weight.data, size, where, need_dx=False)[1])
+
+    def pool_halves(self, even, odd):
+        """Even and odd columns (H, C, OW, N) -> pooled (H//2, C, OW, N), and who won."""
+        widest, across = largest([even, odd])
+        pooled, down = largest(pairs_of_rows(widest))
+        return pooled, (across, down)
+
+    def unpool_halves(self, dy, note, shape):
+        """dy (H//2, C, OW, N) to the winners: even and odd columns (H, C, OW, N)."""
+        across, down = note
+        dwidest, *halves = np.empty((3, *shape), dy.dtype)
+        dwidest[2 * len(dy) :] = 0
+        hand_back(dy, down, pairs_of_rows(dwidest), overlap=False)
+        hand_back(dwidest, across, halves, overlap=False)
+        return halves
+
+
 class ConvolvePool(Stage):
     """Conv2D without its bias and the 2x2 max pool behind it, in bands; for wide layers."""
 
@@ -233,9 +305,8 @@ class ConvolvePool(Stage):
         """Does this pair gain from bands? Both must be of the plain kind, the layer wide."""
         if not (isinstance(conv, Convolve) and isinstance(pool, MaxPool)):
             return False
-        inner, outer = conv.layer, pool.layer
-        return (inner.stride == (1, 1) and outer.kernel_size == outer.stride == (2, 2)
-                and outer.padding == ((0, 0), (0, 0))
+        inner = conv.layer
+        return (inner.stride == (1, 1) and is_plain(pool.layer)
                 and inner.in_channels * inner.out_channels >= WIDE)
 
     def forward(self, x):
@@ -270,17 +341,29 @@ class AddBias(Stage):
 
 
 class Dense(Stage):
-    """Dense without its bias: x (in_features, N) -> y (out_features, N)."""
+    """Dense without its bias: x (in_features, N) -> y (out_features, N).
+
+    Few images: some features at a time, in products that BLAS multiplies as they lie.
+    """
 
     learns = True
 
     def forward(self, x):
-        return np.matmul(self.layer.weight.data.T, x), x
+        weight = self.layer.weight.data
+        y, *others = (np.matmul(weight[some].T, x[some]) for some in self.pieces(x.shape[1]))
+        return sum(others, start=y), x
 
     def backward(self, dy, x, need_dx):
         weight = self.layer.weight
         weight.give(np.matmul(x, dy.T))
-        return np.matmul(weight.data, dy) if need_dx else None
+        if need_dx:
+            return np.concatenate([np.matmul(weight.data[some], dy)
+                                   for some in self.pieces(dy.shape[1])])
+
+    def pieces(self, N: int) -> list[slice]:
+        """The features, in slices."""
+        features, outputs = self.layer.weight.data.shape
+        return parts(features, max(1, UNPACKED // (outputs * N)) if N <= FEW else features)
 
 
 class ReLU(Stage):
@@ -527,7 +610,11 @@ def stages_of(model, fused: bool | None = None) -> list[Stage]:
     for k in reversed(range(len(stages) - 1)):
         if ConvolvePool.takes(stages[k], stages[k + 1]):
             stages[k : k + 2] = [ConvolvePool(stages[k].layer)]
-    return fuse(stages) if (available() if fused is None else fused) else stages
+    if available() if fused is None else fused:
+        return fuse(stages)
+    if len(stages) > 1 and ConvolveApart.takes(*stages[:2]):
+        stages[:2] = [ConvolveApart(stages[0].layer)]
+    return stages
 
 
 def commutes_with_max(stage: Stage) -> bool:
@@ -697,6 +784,17 @@ def windows_of(layer, H: int, W: int) -> Windows:
 resolved = lru_cache(1024)(resolve_windows)
 
 
+def is_plain(pool) -> bool:
+    """Windows of 2x2 side by side, no border?"""
+    return pool.kernel_size == pool.stride == (2, 2) and pool.padding == ((0, 0), (0, 0))
+
+
+def pairs_of_rows(x) -> list:
+    """(H, ...) -> the upper and the lower row of every whole pair, as views."""
+    stop = len(x) // 2 * 2
+    return [x[0:stop:2], x[1:stop:2]]
+
+
 def offsets(padded, where: Windows) -> list:
     """For each offset in a window: that pixel of every window, as a strided view."""
     (OH, OW), (KH, KW), (sh, sw), _ = where
@@ -727,15 +825,17 @@ def largest(candidates: list):
 
 
 def hand_back(dy, won: list, places: list, overlap: bool) -> None:
-    """Write into `places` what largest's backward gives to each candidate; dy is used up."""
-    for place, mine in zip(reversed(places[1:]), reversed(won)):
+    """Write into `places` what largest's backward gives to each candidate; dy may be used up."""
+    first, *others = places
+    if not others:
+        first[...] = first + dy if overlap else dy
+    for place, mine in zip(reversed(others), reversed(won)):
+        share = np.multiply(dy, mine, out=None if overlap else place)
         if overlap:
-            share = dy * mine
             place += share
-        else:
-            share = np.multiply(dy, mine, out=place)
-        dy -= share
-    places[0][...] = places[0] + dy if overlap else dy
+        dy = np.subtract(dy, share, out=dy if overlap else first)
+    if overlap and others:
+        first += dy
 
 
 def pad(x, padding, value=0.0):

@@ -136,14 +136,15 @@ def pool_bias_relu_band(y, bias, alpha, pooled, code):
 
 
 @compiled
-def pool_bias_relu_band_backward(dy, code, alpha, dband, dbias):
-    """dy (F, width, N) into dband (2, 2*width, F, N); adds to dbias."""
+def pool_bias_relu_band_backward(dy, code, alpha, dband, first, dbias):
+    """dy (F, width, N) into dband (2, ..., F, N), from column `first` on; adds to dbias."""
     F, width, N = dy.shape
     for w in range(width):
+        left = first + 2 * w
         for f in range(F):
             dbias[f] += unpool_window(dy[f, w], code[w, f], alpha,
-                                      dband[0, 2 * w, f], dband[0, 2 * w + 1, f],
-                                      dband[1, 2 * w, f], dband[1, 2 * w + 1, f])
+                                      dband[0, left, f], dband[0, left + 1, f],
+                                      dband[1, left, f], dband[1, left + 1, f])
 
 
 @compiled
@@ -244,8 +245,8 @@ class ConvolvePoolBiasReLU(ConvolvePool):
                             code)
         return code
 
-    def unpool_band(self, dy, code, dband):
-        pool_bias_relu_band_backward(dy, code, dy.dtype.type(self.alpha), dband, self.dbias)
+    def unpool_band(self, dy, code, dband, first):
+        pool_bias_relu_band_backward(dy, code, dy.dtype.type(self.alpha), dband, first, self.dbias)
 
     def backward(self, dy, cache, need_dx):
         self.dbias = np.zeros(dy.shape[1], dy.dtype)

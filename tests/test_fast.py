@@ -180,6 +180,61 @@ def test_the_bands_are_the_convolution_and_the_pool_ties_included():
         np.testing.assert_allclose(dweight_fast, dweight, atol=1e-11)
 
 
+def test_the_columns_apart_are_the_convolution_and_the_pool_ties_included():
+    rng = np.random.default_rng(2)
+    for _ in range(500):
+        (N, C, F), (KH, KW), step = rng.integers(1, 5, 3), rng.integers(1, 6, 2), rng.integers(1, 4)
+        padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (2, 2)))
+        H = int(max(1, KH + step - sum(padding[0])) + rng.integers(0, 7))
+        W = int(max(1, KW + 1 - sum(padding[1])) + rng.integers(0, 7))
+        convolution = Conv2D(C, F, (KH, KW), (step, 1), padding, bias=False)
+        convolution.weight.data = rng.integers(-2, 3, (F, C, KH, KW)).astype(float)
+        x = rng.integers(-3, 4, (N, C, H, W)).astype(float)
+        y, cache = conv2d(x, convolution.weight.data, None, (step, 1), padding)
+        expected, pool_cache = max_pool2d(y, 2)
+        dy = rng.normal(size=expected.shape)
+        _, dweight, _ = conv2d_backward(max_pool2d_backward(dy, pool_cache), cache)
+        model = Sequential([convolution, MaxPool2D(2)])
+        (stage,) = fast.stages_of(model, fused=False)
+        assert type(stage) is fast.ConvolveApart
+        pooled, memory = stage.forward(fast.to_columns(x))
+        np.testing.assert_array_equal(fast.to_images(pooled), expected)
+        np.testing.assert_array_equal(fast.to_images(stage.infer(fast.to_columns(x))), expected)
+        assert stage.backward(fast.to_columns(dy), memory, False) is None
+        np.testing.assert_allclose(convolution.weight.grad, dweight, atol=1e-11)
+
+
+def test_columns_are_put_apart_only_where_that_is_the_same():
+    def first(*layers):
+        return type(fast.stages_of(Sequential(list(layers)), fused=False)[0]).__name__
+
+    assert first(Conv2D(1, 2, 3), MaxPool2D(2)) == "ConvolveApart"
+    assert first(Conv2D(1, 2, 3), MaxPool2D(3)) == "Convolve"
+    assert first(Conv2D(1, 2, 3), MaxPool2D(2, 1)) == "Convolve"
+    assert first(Conv2D(1, 2, 3), MaxPool2D(2, padding=1)) == "Convolve"
+    assert first(Conv2D(1, 2, 3, stride=2), MaxPool2D(2)) == "Convolve"
+    assert first(Conv2D(1, 2, 3), Sigmoid(), MaxPool2D(2)) == "Convolve"
+    assert first(Conv2D(1, 2, 3), AvgPool2D(2)) == "Convolve"
+    assert first(ReLU(), Conv2D(1, 2, 3), MaxPool2D(2)) == "ReLU"
+
+
+@pytest.mark.parametrize("N", [1, 3, 16, 17])
+def test_a_dense_layer_of_few_images_goes_piece_by_piece(N, monkeypatch):
+    rng = np.random.default_rng(N)
+    dense = Dense(23, 5, rng=rng, dtype=np.float64)
+    stage = fast.Dense(dense)
+    assert len(stage.pieces(N)) == 1  # small as it is
+    monkeypatch.setattr(fast, "UNPACKED", 5 * 4 * N)
+    assert [len(range(23)[some]) for some in stage.pieces(N)] == (
+        [4, 4, 4, 4, 4, 3] if N <= fast.FEW else [23])
+    x, dy = rng.normal(size=(N, 23)), rng.normal(size=(N, 5))
+    y, memory = stage.forward(fast.to_columns(x))
+    dx = stage.backward(fast.to_columns(dy), memory, True)
+    np.testing.assert_allclose(fast.to_images(y), x @ dense.weight.data, atol=1e-12)
+    np.testing.assert_allclose(fast.to_images(dx), dy @ dense.weight.data.T, atol=1e-12)
+    np.testing.assert_allclose(dense.weight.grad, x.T @ dy, atol=1e-12)
+
+
 # Three networks, as in the benchmark: S4's, a wide one, S1's; and one with everything else
 def net_a(dtype):
     rng = {"rng": np.random.default_rng(0), "dtype": dtype}
@@ -454,8 +509,8 @@ def test_numba_is_used_where_it_is_and_can_be_forbidden(monkeypatch):
                      "Dense", "AddBias"]
     monkeypatch.setenv("COURSE_FUSED", "0")
     names = [type(s).__name__ for s in fast.stages_of(net_a("f4"))]
-    assert names == ["Convolve", "MaxPool", "AddBias", "ReLU", "Convolve", "MaxPool", "AddBias",
-                     "ReLU", "Flatten", "Dense", "AddBias"]
+    assert names == ["ConvolveApart", "AddBias", "ReLU", "Convolve", "MaxPool", "AddBias", "ReLU",
+                     "Flatten", "Dense", "AddBias"]
 
 
 def test_what_commutes_with_a_maximum_and_what_does_not():
