@@ -356,9 +356,12 @@ class Dense(Stage):
     def backward(self, dy, x, need_dx):
         weight = self.layer.weight
         weight.give(np.matmul(x, dy.T))
-        if need_dx:
-            return np.concatenate([np.matmul(weight.data[some], dy)
-                                   for some in self.pieces(dy.shape[1])])
+        if not need_dx:
+            return None
+        dx = np.empty_like(x)
+        for some in self.pieces(x.shape[1]):
+            np.matmul(weight.data[some], dy, out=dx[some])
+        return dx
 
     def pieces(self, N: int) -> list[slice]:
         """The features, in slices."""
@@ -766,13 +769,13 @@ def dtype_of(parameters, images):
 # Layouts, and windows in them
 def to_columns(x):
     """A copy with the batch last: (N, C, H, W) -> (H, C, W, N), (N, K) -> (K, N)."""
-    turned = x.transpose(2, 1, 3, 0) if x.ndim == 4 else np.moveaxis(x, 0, -1)
+    turned = x.transpose(2, 1, 3, 0) if x.ndim == 4 else x.transpose(*range(1, x.ndim), 0)
     return np.array(turned, order="C")
 
 
 def to_images(x):
     """A copy with the batch first again."""
-    turned = x.transpose(3, 1, 0, 2) if x.ndim == 4 else np.moveaxis(x, -1, 0)
+    turned = x.transpose(3, 1, 0, 2) if x.ndim == 4 else x.transpose(-1, *range(x.ndim - 1))
     return np.array(turned, order="C")
 
 

@@ -62,7 +62,6 @@ def unpool_window(dy, code, alpha, first, second, third, fourth):
     total = dy[0] * 0
     for n in range(len(dy)):
         dy[n] = dy[n] if code[n] < 4 else alpha * dy[n]
-    for n in range(len(dy)):
         total += dy[n]
     for n in range(len(dy)):
         first[n] = dy[n] if code[n] & 3 == 0 else 0
