@@ -355,7 +355,8 @@ class Dense(Stage):
 
     def backward(self, dy, x, need_dx):
         weight = self.layer.weight
-        weight.give(np.matmul(x, dy.T))
+        outer = np.dot if x.shape[1] == 1 else np.matmul  # matmul is slow there: no BLAS
+        weight.give(outer(x, np.ascontiguousarray(dy.T)))
         if not need_dx:
             return None
         dx = np.empty_like(x)

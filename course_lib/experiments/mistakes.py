@@ -1,7 +1,7 @@
 """Mistakes of published networks, made again on purpose: each a small change of a right network.
 
 A mistake is a function that takes a Sequential and returns one with it. Imports layers, pool
-and model. Only the vectorised rung knows them.
+and model. The layers compute themselves: the vectorised rung, within any engine.
 """
 
 from __future__ import annotations

@@ -237,10 +237,10 @@ def s4_predictions(result):
 
 def s4_slices(result):
     runs = result["trials"]["random subsets"]
-    right = [run["test_accuracy"][-1] for run in runs]
+    right = [100 * run["test_accuracy"][-1] for run in runs]
     return plots.show_histogram(
-        {"one network, disjoint slices of 200": runs[0]["slices"],
-         f"{len(runs)} networks, 200 images each": right}, bins=16, x_label="accuracy",
+        {"one network, disjoint slices of 200": [100 * share for share in runs[0]["slices"]],
+         f"{len(runs)} networks, 200 images each": right}, bins=16, x_label="accuracy in %",
         title="How lucky is a test set of 200?")
 
 

@@ -146,8 +146,8 @@ S1 = Experiment(
     "s1", "S1: a network from a text file, zeros against ones from image folders",
     "Bach Nguyen Vu",
     trials=(
-        *(Trial(f"lr {lr:g}", S1_RUN | {"lr": lr, "keep": ["all", "confusion"]}, seeds=3,
-                full_seeds=10) for lr in (0.001, 0.01, 0.2)),
+        *(Trial(f"lr {lr:g}", S1_RUN | {"lr": lr, "keep": ["all", "confusion"]}, seeds=seeds,
+                full_seeds=10) for lr, seeds in ((0.001, 3), (0.01, 3), (0.2, 10))),
         Trial("logistic regression", S1_RUN | {"network": LOGISTIC,
                                                "keep": ["all", "confusion"]}, seeds=10),
         Trial("time", S1_RUN | {"epochs": 50, "judge": False}, seeds=3),
@@ -183,7 +183,7 @@ S1 = Experiment(
         "the first 100 ones of the training file; 25 evaluation images in all (25 or 25 of each "
         "is not clear), the first zeros and ones of the test file.",
         "Its seconds are of its own machine and by stop-watch; ours are CPU seconds of this one. "
-        "One run of 50 epochs is read at 5, 10, 20 and 50. Time spent on judging is left out. "
+        "Each run of 50 epochs is read at 5, 10, 20 and 50. Time spent on judging is left out. "
         "Why pure Python takes longer here than there is not known: another machine, another "
         "interpreter or less work for each image are hypotheses.",
     ),
@@ -336,7 +336,7 @@ S3 = Experiment(
         "the mean over the epoch, while the weights moved.",
         "Which hinge is meant is not stated: ours sums over the wrong classes. Its grid was made "
         "with cross-entropy; under hinge its numbers stand there for orientation.",
-        "One run of 3 epochs is read at 2 and at 3: at a constant rate, the first two epochs of a "
+        "Each run of 3 epochs is read at 2 and at 3: at a constant rate, the first two epochs of a "
         "longer run are a run of two.",
         "Because its network and number of images are not stated, the cause of any gap to its "
         "numbers is a hypothesis; what each mistake costs is measured.",

@@ -122,14 +122,14 @@ def train(seed: int, source: str, *, network: str, images: dict, lr: float, epoc
     images    the recipe that `examples` takes
     init      constants of the sine initialiser; None: He's, drawn by the seed
     mistakes  names of MISTAKES; summed: the loss's gradient is a sum over the batch, no mean
-    engine    which rung computes; None: the quickest (with mistakes the vectorised one)
+    engine    which rung computes; None: the quickest
     judge     whether to stop after each epoch for the test images
     keep      what more to note: names of KEEP
     """
     taught, judged, every = examples(source, seed, **images)
     model = make_mistakes(build(network, seed, init), mistakes)
     begun = first_kernels(model)
-    engine = engine or ("vectorised" if set(mistakes) - {FROZEN} else QUICK)
+    engine = engine or QUICK
     body, head = (None, model) if engine == "formula" else divide(model)
     taught, tests = (through(body, *pair) for pair in (taught, judged))
     started, ends = time.thread_time(), []
