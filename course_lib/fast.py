@@ -27,7 +27,8 @@ MICRO = 32  # images that run forward and backward together, so that their array
 HEAVY = 256 * 1024  # bytes of dense weights from which on they see the whole batch
 UNPACKED = 1_000_000  # multiplications up to which OpenBLAS does not first copy its matrices
 FEW = 16  # images up to which a dense layer is multiplied in pieces of that size
-WIDE = 512  # in_channels * out_channels of a convolution from which on bands pay
+WIDE = 512  # in_channels * out_channels of a convolution from which on bands pay,
+THIN = 8  # and the images up to which they do not
 
 
 # The convolution: one screen
@@ -58,8 +59,8 @@ def conv_backward(dy, windows, weight, size, where: Windows, need_dx: bool = Tru
     """
     (OH, F, OW, N), (_, C, KH, KW), (H, W) = dy.shape, weight.shape, size
     _, _, (sh, sw), ((top, _), (left, _)) = where
-    dweight = np.matmul(dy.reshape(OH, F, OW * N), windows.transpose(0, 2, 1)).sum(axis=0)
-    dweight = dweight.reshape(F, KH, KW, C).transpose(0, 3, 1, 2)
+    dweight = np.matmul(windows, dy.reshape(OH, F, OW * N).transpose(0, 2, 1)).sum(axis=0)
+    dweight = dweight.reshape(KH, KW, C, F).transpose(3, 2, 0, 1)
     if not need_dx:
         return None, dweight
     down = meeting(OH, H + KH - 1, KH - 1 - top, sh)
@@ -295,10 +296,18 @@ class ConvolveApart(Stage):
 
 
 class ConvolvePool(Stage):
-    """Conv2D without its bias and the 2x2 max pool behind it, in bands; for wide layers."""
+    """Conv2D without its bias and the 2x2 max pool behind it, in bands; for wide layers.
+
+    A few images go through the two stages of `plain`, one after the other: rows are long enough
+    for BLAS then, pixels are not.
+    """
 
     learns = True
     pool_band = unpool_band = None  # those of NumPy
+
+    def __init__(self, convolve: Stage, pool: Stage):
+        super().__init__(convolve.layer)
+        self.plain = convolve, pool
 
     @staticmethod
     def takes(conv: Stage, pool: Stage) -> bool:
@@ -310,13 +319,20 @@ class ConvolvePool(Stage):
                 and inner.in_channels * inner.out_channels >= WIDE)
 
     def forward(self, x):
-        H, _, W, _ = x.shape
+        H, _, W, N = x.shape
+        if N <= THIN:
+            y, first = self.plain[0].forward(x)
+            y, second = self.plain[1].forward(y)
+            return y, (first, second)
         where = windows_of(self.layer, H, W)
         padded = pad(x, where.padding)
         y, notes = conv_pool_bands(padded, self.layer.weight.data, self.pool_band)
         return y, (padded, notes, (H, W), where)
 
     def backward(self, dy, cache, need_dx):
+        if dy.shape[-1] <= THIN:
+            first, second = cache
+            return self.plain[0].backward(self.plain[1].backward(dy, second, True), first, need_dx)
         padded, notes, size, where = cache
         weight = self.layer.weight
         dx, dweight = conv_pool_bands_backward(
@@ -613,7 +629,7 @@ def stages_of(model, fused: bool | None = None) -> list[Stage]:
                 moved = True
     for k in reversed(range(len(stages) - 1)):
         if ConvolvePool.takes(stages[k], stages[k + 1]):
-            stages[k : k + 2] = [ConvolvePool(stages[k].layer)]
+            stages[k : k + 2] = [ConvolvePool(*stages[k : k + 2])]
     if available() if fused is None else fused:
         return fuse(stages)
     if len(stages) > 1 and ConvolveApart.takes(*stages[:2]):

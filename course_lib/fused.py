@@ -11,7 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from course_lib.fast import AddBias, BatchNorm, ConvolvePool, MaxPool, ReLU, Stage
+from course_lib.fast import (
+    AddBias, BatchNorm, ConvolvePool, MaxPool, ReLU, Stage, is_plain,
+)
 
 try:
     import numba
@@ -232,10 +234,10 @@ class ConvolvePoolBiasReLU(ConvolvePool):
     """The bands of a wide convolution, with pooling, bias and ReLU in one pass over each."""
 
     def __init__(self, bands, bias=None, relu=None):
-        super().__init__(bands.layer)
+        convolve, pool = bands.plain
+        super().__init__(convolve, PoolBiasReLU(pool, bias, relu))
         self.bias = bias and bias.layer.bias
         self.alpha = relu.alpha if relu else 1.0
-        self.dbias = None
 
     def pool_band(self, y, pooled):
         F, width, N = pooled.shape
@@ -245,14 +247,10 @@ class ConvolvePoolBiasReLU(ConvolvePool):
         return code
 
     def unpool_band(self, dy, code, dband, first):
-        pool_bias_relu_band_backward(dy, code, dy.dtype.type(self.alpha), dband, first, self.dbias)
-
-    def backward(self, dy, cache, need_dx):
-        self.dbias = np.zeros(dy.shape[1], dy.dtype)
-        dx = super().backward(dy, cache, need_dx)
+        dbias = np.zeros(len(dy), dy.dtype)
+        pool_bias_relu_band_backward(dy, code, dy.dtype.type(self.alpha), dband, first, dbias)
         if self.bias is not None:
-            self.bias.give(self.dbias)
-        return dx
+            self.bias.give(dbias)
 
 
 class FusedBatchNorm(BatchNorm):
@@ -328,7 +326,7 @@ def fuse(stages: list[Stage]) -> list[Stage]:
     result, k = [], 0
     while k < len(stages):
         chain = following(stages, k + 1)
-        if is_plain_pool(stages[k]):
+        if isinstance(stages[k], MaxPool) and is_plain(stages[k].layer):
             result.append(PoolBiasReLU(stages[k], **chain))
             k += 1 + len(chain)
         elif isinstance(stages[k], BatchNorm):
@@ -354,12 +352,6 @@ def following(stages: list[Stage], k: int) -> dict[str, Stage]:
     if k < len(stages) and isinstance(stages[k], ReLU) and stages[k].alpha >= 0:
         chain["relu"] = stages[k]
     return chain
-
-
-def is_plain_pool(stage: Stage) -> bool:
-    """2x2 windows side by side, no border."""
-    return (isinstance(stage, MaxPool) and stage.layer.kernel_size == stage.layer.stride == (2, 2)
-            and stage.layer.padding == ((0, 0), (0, 0)))
 
 
 def by_channel(x):

@@ -84,6 +84,7 @@ def train_both(build, images, labels, loss, steps, micro, monkeypatch, heavy=Non
     """Two equal networks, one by the layers and one by the fast layout; return both and losses."""
     monkeypatch.setattr(fast, "MICRO", micro)
     monkeypatch.setattr(fast, "WIDE", 6)
+    monkeypatch.setattr(fast, "THIN", 1)  # most go in bands
     if heavy is not None:
         monkeypatch.setattr(fast, "HEAVY", heavy)
     slow, quick = build(), build()
