@@ -15,7 +15,6 @@ import time
 import tracemalloc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
@@ -152,7 +151,7 @@ class Runner:
         if self.engine in LAYOUT:
             chosen = {"fused": self.engine == "fused"}
             self.compute = fast.Trainer(model, losses.softmax_cross_entropy, **chosen)
-            self.logits = partial(fast.predict, model, **chosen)
+            self.logits = fast.Predictor(model, **chosen)
         else:
             model.use_engine(self.engine)
             self.compute = make_compute(model, losses.softmax_cross_entropy, self.engine)

@@ -663,13 +663,9 @@ class Trainer:
 
     def __call__(self, images, labels):
         images, labels = np.asarray(images), np.asarray(labels)
-        shape = images.shape[1:], images.dtype.kind
-        if len(images) != len(labels) or not len(images):
+        if (len(images) != len(labels) or not len(images)
+                or not known_to_fit(self.model, images, self.known)):
             return self.as_the_layers_do(images, labels)
-        if shape not in self.known:
-            if not fits(self.model, images):
-                return self.as_the_layers_do(images, labels)
-            self.known.add(shape)
         N, size = len(images), micro_of(self.stages, len(images))
         batch = images.astype(dtype_of(self.parameters, images), copy=False)
         results = [self.step(batch[part], labels[part], N, size)
@@ -723,22 +719,34 @@ class Trainer:
         return value, logits
 
 
-def predict(model, images, batch_size: int = MICRO, fused: bool | None = None):
-    """model.predict in the fast layout: logits (N, K), nothing remembered.
+class Predictor:
+    """predictor(images, batch_size) -> logits (N, K): model.predict in the fast layout.
 
-    At most batch_size images at a time, and no more than stay in cache.
+    The plan is made once, from the layers as they are then; the parameters are read at each call.
     """
-    images, batch_size = np.asarray(images), as_integer(batch_size, "batch_size", "fast.predict")
-    if not fits(model, images):
-        return model.predict(images, batch_size)
-    stages, logits = stages_of(model, fused), []
-    dtype = dtype_of(model.parameters().values(), images)
-    for part in parts(len(images), min(batch_size, MICRO)):
-        x = to_columns(images[part].astype(dtype, copy=False))
-        for stage in stages:
-            x = stage.infer(x)
-        logits.append(to_images(x))
-    return np.concatenate(logits)
+
+    def __init__(self, model, fused: bool | None = None):
+        self.model, self.stages = model, stages_of(model, fused)
+        self.known = set()  # shapes and kinds of images that were checked
+
+    def __call__(self, images, batch_size: int = MICRO):
+        """At most batch_size images at a time, and no more than stay in cache."""
+        batch_size = as_integer(batch_size, "batch_size", "fast.predict")
+        images, logits = np.asarray(images), []
+        if not images.size or not known_to_fit(self.model, images, self.known):
+            return self.model.predict(images, batch_size)
+        dtype = dtype_of(self.model.parameters().values(), images)
+        for part in parts(len(images), min(batch_size, MICRO)):
+            x = to_columns(images[part].astype(dtype, copy=False))
+            for stage in self.stages:
+                x = stage.infer(x)
+            logits.append(to_images(x))
+        return np.concatenate(logits)
+
+
+def predict(model, images, batch_size: int = MICRO, fused: bool | None = None):
+    """model.predict in the fast layout, once: logits (N, K), nothing remembered."""
+    return Predictor(model, fused)(images, batch_size)
 
 
 # How a batch is cut
@@ -775,6 +783,14 @@ def fits(model, images) -> bool:
     except ValueError:
         return False
     return len(images) > 0 and images.dtype.kind in "fiub"
+
+
+def known_to_fit(model, images, known: set) -> bool:
+    """Do they fit? Remembers in `known` what did."""
+    kind = images.shape[1:], images.dtype.kind
+    if kind not in known and fits(model, images):
+        known.add(kind)
+    return kind in known
 
 
 def dtype_of(parameters, images):

@@ -27,7 +27,8 @@ class Windows(NamedTuple):
 
 def as_integer(value, name: str, who: str = "", minimum: int = 1) -> int:
     """Return `value` as a Python int; refuse anything else, or less than `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+    whole = type(value) is int or isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < minimum:
         raise ShapeError(
             f"{prefix(who)}{name} must be a whole number, at least {minimum}, got {value!r}."
         )

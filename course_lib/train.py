@@ -207,7 +207,7 @@ def make_predict(model, engine: str | None) -> Callable:
     if engine == "fast":
         from course_lib import fast
 
-        return lambda images, batch_size: fast.predict(model, images, batch_size)
+        return fast.Predictor(model)
     return model.predict
 
 

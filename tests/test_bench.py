@@ -300,9 +300,10 @@ def test_our_layout_is_what_the_engine_is_called(engine, examples):
         pytest.skip(benchmark.lacking(engine))
     runner = benchmark.make_runner("C", engine, examples, 4)
     if engine in benchmark.LAYOUT:
-        homes = {type(stage).__module__ for stage in runner.compute.stages}
-        assert "course_lib.fast" in homes and ("course_lib.fused" in homes) == (engine == "fused")
-        assert runner.logits.keywords == {"fused": engine == "fused"}
+        for plan in (runner.compute, runner.logits):
+            homes = {type(stage).__module__ for stage in plan.stages}
+            assert "course_lib.fast" in homes
+            assert ("course_lib.fused" in homes) == (engine == "fused")
     else:
         assert {layer.engine for layer in runner.model.layers} == {engine}
 

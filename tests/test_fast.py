@@ -236,6 +236,24 @@ def test_a_dense_layer_of_few_images_goes_piece_by_piece(N, monkeypatch):
     np.testing.assert_allclose(dense.weight.grad, x.T @ dy, atol=1e-12)
 
 
+def test_a_predictor_plans_once_and_reads_the_weights_at_each_call():
+    rng = np.random.default_rng(0)
+    model = Sequential([Conv2D(1, 2, 3, rng=rng, dtype=np.float64), ReLU(), MaxPool2D(2),
+                        Flatten(), Dense(8, 3, rng=rng, dtype=np.float64)], (1, 6, 6))
+    predictor, images = fast.Predictor(model, fused=False), rng.normal(size=(5, 1, 6, 6))
+    for size in (1, 2, 40):
+        np.testing.assert_allclose(predictor(images, size), model.predict(images), atol=1e-12)
+    model.layers[0].weight.data *= -2
+    np.testing.assert_allclose(predictor(images), model.predict(images), atol=1e-12)
+    assert predictor(images[:0]).shape == (0, 3)
+    for bad in (images[0, 0], images[:, :, :, :5], images.astype(complex)):
+        with pytest.raises(ValueError) as by_layers:
+            model.predict(bad)
+        with pytest.raises(ValueError) as by_plan:
+            predictor(bad)
+        assert str(by_layers.value) == str(by_plan.value)
+
+
 # Three networks, as in the benchmark: S4's, a wide one, S1's; and one with everything else
 def net_a(dtype):
     rng = {"rng": np.random.default_rng(0), "dtype": dtype}

@@ -187,7 +187,7 @@ class Engines:
 
     def __init__(self, monkeypatch):
         self.calls = []
-        for name in ("Trainer", "predict"):
+        for name in ("Trainer", "Predictor"):
             monkeypatch.setattr(fast, name, self.noting(name, getattr(fast, name)))
 
     def noting(self, name, do):
@@ -212,13 +212,13 @@ def test_who_computes_where_nobody_chose(monkeypatch):
     assert engines.of(lambda: quiet(own, images, labels, engine="fast")) == ["Trainer"]
     assert own.layers[0].engine == "windows"
     assert engines.of(lambda: quiet(small(), images[:4], labels[:4], engine="fast",
-                                    validation=held_out)) == ["Trainer", "predict"]
+                                    validation=held_out)) == ["Trainer", "Predictor"]
     assert engines.of(lambda: quiet(small(), images[:4], labels[:4], validation=held_out)) == []
-    assert engines.of(lambda: evaluate(small(), images, labels)) == ["predict"]
+    assert engines.of(lambda: evaluate(small(), images, labels)) == ["Predictor"]
     assert engines.of(lambda: evaluate(small(), images[few], labels[few])) == []
     assert engines.of(lambda: evaluate(own, images, labels)) == []
     assert engines.of(lambda: evaluate(small(), images, labels, engine="windows")) == []
-    assert engines.of(lambda: evaluate(own, *data(), engine="fast")) == ["predict"]
+    assert engines.of(lambda: evaluate(own, *data(), engine="fast")) == ["Predictor"]
     with pytest.raises(ValueError, match="evaluate: expected engine to be one of .*, fast, got 'q"):
         evaluate(own, images, labels, engine="quick")
 
