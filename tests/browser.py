@@ -33,7 +33,7 @@ def open_chromium(path):
 def open_page(browser, address, width=1100, **options):
     """Open an address; afterwards no error may be in the console and no request may have left."""
     page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)  # two files at a time may share a slow machine
     page.outside, page.errors = [], []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
