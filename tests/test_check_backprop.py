@@ -331,7 +331,8 @@ FOR_ALL = [(name, answer) for name, answers in RIGHT.items()
            for answer in [*answers, *([SOURCES[name]] if name in SOURCES else [])]]
 
 
-@pytest.mark.parametrize("name, answer", FOR_ALL, ids=lambda value: str(value)[:40].strip())
+@pytest.mark.parametrize("name, answer", FOR_ALL, ids=lambda value: getattr(
+    value, "__name__", str(value))[:40].strip())
 def test_right_answers_pass(name, answer, capfd):
     result = getattr(check, name)(answer_from(answer) if isinstance(answer, str) else answer)
     out, err = capfd.readouterr()
