@@ -254,6 +254,37 @@ def test_a_predictor_plans_once_and_reads_the_weights_at_each_call():
         assert str(by_layers.value) == str(by_plan.value)
 
 
+@pytest.mark.parametrize("with_fused", [False, True])
+@pytest.mark.parametrize("N", [1, 8, 9, 40])
+@pytest.mark.parametrize("activation", [ReLU, lambda: LeakyReLU(0.2), None])
+def test_few_images_and_many_go_the_same_way_through_a_wide_layer(activation, N, with_fused):
+    if with_fused:
+        need("numba")
+
+    def build():
+        rng = {"rng": np.random.default_rng(1), "dtype": np.float64}
+        layers = [Conv2D(1, 16, 3, **rng), ReLU(), Conv2D(16, 32, 3, padding=1, **rng),
+                  *([activation()] if activation else []), MaxPool2D(2), Flatten(),
+                  Dense(32 * 3 * 2, 4, **rng)]
+        for layer in (layers[0], layers[2]):
+            layer.bias.data = rng["rng"].normal(size=layer.bias.data.shape)
+        return Sequential(layers, (1, 9, 7))
+
+    rng = np.random.default_rng(N)
+    images, labels = rng.normal(size=(N, 1, 9, 7)), rng.integers(0, 4, N)
+    slow, quick = build(), build()
+    trainer = fast.Trainer(quick, losses.softmax_cross_entropy, with_fused)
+    assert any(isinstance(stage, fast.ConvolvePool) for stage in trainer.stages)
+    _, logits = trainer(images, labels)
+    expected = slow.forward(images)
+    slow.backward(losses.softmax_cross_entropy(expected, labels)[1], need_dx=False)
+    np.testing.assert_allclose(logits, expected, atol=1e-10)
+    np.testing.assert_allclose(fast.predict(quick, images, fused=with_fused), expected, atol=1e-10)
+    for name, parameter in slow.parameters().items():
+        np.testing.assert_allclose(quick.parameters()[name].grad, parameter.grad, atol=1e-10,
+                                   err_msg=name)
+
+
 # Three networks, as in the benchmark: S4's, a wide one, S1's; and one with everything else
 def net_a(dtype):
     rng = {"rng": np.random.default_rng(0), "dtype": dtype}
