@@ -1,4 +1,4 @@
-"""The widgets of lessons 00 and 04 to 07, one test each: on a page, on a deck, in JupyterLab."""
+"""The widgets of lessons 00, 04 to 07 and 11, one test each: on a page, on a deck, in JupyterLab."""
 
 import re
 
@@ -16,7 +16,7 @@ from course_lib.slides import build_deck
 from course_lib.snapshots import Snapshots
 from course_lib.train import fit
 from course_lib.widgets import (
-    DrawDigit, GradientFlow, KernelEditor, PixelInspector, ShapeTracer, StepSizeCurve,
+    DrawDigit, GradientFlow, KernelEditor, PixelInspector, SampleSize, ShapeTracer, StepSizeCurve,
     TrainingPlayer,
 )
 from course_lib.widgets.centring import centre_digit
@@ -54,11 +54,13 @@ def widgets():
         "draw_digit": DrawDigit(network(), DIGITS),
         "kernel_editor": KernelEditor(DIGITS.test_images[:5],
                                       learned=rng.normal(size=(8, 5, 5))),
+        "sample_size": SampleSize(200, 0.92, draws=120,
+                                  published={"S4": (195, 200), "S1": (25, 25)}),
     }
 
 
 NAMES = ["pixel_inspector", "shape_tracer", "gradient_flow", "step_size", "training_player",
-         "draw_digit", "kernel_editor"]
+         "draw_digit", "kernel_editor", "sample_size"]
 
 
 class View:
@@ -212,6 +214,27 @@ def use_kernel_editor(view, w):
     view.button("Flip the sign").click()
     assert told() == pytest.approx(-y[11, 13], abs=0.006)
     view.button("Reset").click()
+
+
+def use_sample_size(view, w):
+    def told(draws, n):
+        """What it must say of so many draws of so many images: Python draws the same ones."""
+        counts = SampleSize(n, 0.92, draws=draws).counts()
+        return f"Draw {draws}: {counts[-1]:,} of {n:,} right, {100 * counts[-1] / n:.1f}"
+
+    def says():
+        return view.says().replace("\u00a0", " ")
+
+    images = view.named("Images n")
+    assert says().startswith(told(120, 200))
+    view.press(images, "d")
+    assert says().startswith(told(121, 200))
+    view.button("^Draw 100 more").click()
+    assert says().startswith(told(221, 200))
+    view.press(images, "ArrowRight")
+    assert says().startswith(told(221, 300))
+    view.button("Reset").click()
+    assert says().startswith(told(120, 200))
 
 
 USES = {name: globals()[f"use_{name}"] for name in NAMES}
