@@ -249,10 +249,12 @@ def test_all_answers_open_at_once_and_the_page_remembers(chromium, tmp_path):
         box.focus()
         page.keyboard.press("Space")
         assert shown_now.count() == 3 and page.get_by_text("second").is_visible()
+        page.wait_for_timeout(300)  # the browser writes down what it remembers a moment later
         page.reload()
         assert box.is_checked() and shown_now.count() == 3
         box.uncheck()
         assert shown_now.count() == 0
+        page.wait_for_timeout(300)
         page.reload()
         assert not box.is_checked() and shown_now.count() == 0
 
