@@ -25,10 +25,9 @@ from course_lib.shapes import Windows, as_integer, resolve_windows
 
 MICRO = 32  # images that run forward and backward together, so that their arrays stay in cache
 HEAVY = 256 * 1024  # bytes of dense weights from which on they see the whole batch
+WIDE = 512  # in_channels * out_channels of a convolution from which on bands pay
+FEW = 8  # images: up to so many, bands do not pay, and a dense layer goes in pieces
 UNPACKED = 1_000_000  # multiplications up to which OpenBLAS does not first copy its matrices
-FEW = 16  # images up to which a dense layer is multiplied in pieces of that size
-WIDE = 512  # in_channels * out_channels of a convolution from which on bands pay,
-THIN = 8  # and the images up to which they do not
 
 
 # The convolution: one screen
@@ -320,7 +319,7 @@ class ConvolvePool(Stage):
 
     def forward(self, x):
         H, _, W, N = x.shape
-        if N <= THIN:
+        if N <= FEW:
             y, first = self.plain[0].forward(x)
             y, second = self.plain[1].forward(y)
             return y, (first, second)
@@ -330,7 +329,7 @@ class ConvolvePool(Stage):
         return y, (padded, notes, (H, W), where)
 
     def backward(self, dy, cache, need_dx):
-        if dy.shape[-1] <= THIN:
+        if dy.shape[-1] <= FEW:
             first, second = cache
             return self.plain[0].backward(self.plain[1].backward(dy, second, True), first, need_dx)
         padded, notes, size, where = cache
@@ -381,9 +380,10 @@ class Dense(Stage):
         return dx
 
     def pieces(self, N: int) -> list[slice]:
-        """The features, in slices."""
+        """The features, in slices; in one where slices would be many and short."""
         features, outputs = self.layer.weight.data.shape
-        return parts(features, max(1, UNPACKED // (outputs * N)) if N <= FEW else features)
+        size = UNPACKED // (outputs * N)
+        return parts(features, size if N <= FEW and size >= 32 else features)
 
 
 class ReLU(Stage):
@@ -663,8 +663,7 @@ class Trainer:
 
     def __call__(self, images, labels):
         images, labels = np.asarray(images), np.asarray(labels)
-        if (len(images) != len(labels) or not len(images)
-                or not known_to_fit(self.model, images, self.known)):
+        if len(images) != len(labels) or not known_to_fit(self.model, images, self.known):
             return self.as_the_layers_do(images, labels)
         N, size = len(images), micro_of(self.stages, len(images))
         batch = images.astype(dtype_of(self.parameters, images), copy=False)
@@ -733,7 +732,7 @@ class Predictor:
         """At most batch_size images at a time, and no more than stay in cache."""
         batch_size = as_integer(batch_size, "batch_size", "fast.predict")
         images, logits = np.asarray(images), []
-        if not images.size or not known_to_fit(self.model, images, self.known):
+        if not known_to_fit(self.model, images, self.known):
             return self.model.predict(images, batch_size)
         dtype = dtype_of(self.model.parameters().values(), images)
         for part in parts(len(images), min(batch_size, MICRO)):
@@ -777,20 +776,20 @@ def micro_of(stages: list[Stage], N: int) -> int:
 
 
 def fits(model, images) -> bool:
-    """Are there images, of numbers, whose shape the layers' own sizes explain?"""
+    """Are these images of numbers, whose shape the layers' own sizes explain?"""
     try:
         model.shapes(images.shape[1:])
     except ValueError:
         return False
-    return len(images) > 0 and images.dtype.kind in "fiub"
+    return images.dtype.kind in "fiub"
 
 
 def known_to_fit(model, images, known: set) -> bool:
-    """Do they fit? Remembers in `known` what did."""
+    """Are there images, and do they fit? Remembers in `known` what did."""
     kind = images.shape[1:], images.dtype.kind
     if kind not in known and fits(model, images):
         known.add(kind)
-    return kind in known
+    return kind in known and len(images) > 0
 
 
 def dtype_of(parameters, images):
