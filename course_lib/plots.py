@@ -324,7 +324,8 @@ def show_curves(history, *, published: Mapping | None = None, across: str = "epo
     _expect(panels, who, "a history with numbers under loss or accuracy",
             sorted({key for run in runs.values() for key in run}))
     labels = list(dict.fromkeys(label for curves in panels.values() for label, *_ in curves))
-    width, height = WIDTH if len(panels) == 2 else 4.4, 3.4 + 0.12 * len(labels)
+    columns = 2 if len(panels) == 2 or max(map(len, labels)) <= 24 else 1  # of the legend
+    width, height = WIDTH if len(panels) == 2 else 4.4, 3.4 + 0.24 * len(labels) / columns
     figure = new_figure(width, height, True)
     handles, told = {}, []
     for ax, (metric, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0],
@@ -341,7 +342,7 @@ def show_curves(history, *, published: Mapping | None = None, across: str = "epo
         said = "; ".join(_told(label, x, y, across, words) for label, x, y, _ in curves)
         told.append(f"{metric.capitalize()} against {across}: {said}.")
     figure.legend(handles=[handles[label] for label in labels], loc="outside lower center",
-                  ncols=2, frameon=False)
+                  ncols=columns, frameon=False)
     figure.suptitle(f"Training, {across} by {across}" if title is None else title)
     return Picture(figure, alt or " ".join(told))
 

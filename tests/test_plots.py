@@ -64,6 +64,8 @@ EXAMPLES = {
     "curves, published": (show_curves, (HISTORY,), {"published": PAPER, "held_out": "test"}),
     "runs": (show_curves, ({f"lr {lr}": HISTORY for lr in (0.001, 0.01, 0.2)},), {}),
     "one epoch": (show_curves, ({"loss": [0.5]},), {}),
+    "long names beside each other": (show_curves, (
+        {f"lr 0.2: {k} of 10 do not learn": {"loss": [2, 1]} for k in (2, 8)},), {}),
     "intervals": (show_intervals, ({"a": (0.94, 0.9, 0.96), "a rather long name of a row": 0.5},),
                   {"published": {"a": (0.975, 0.943, 0.989), "only in print": 0.9}}),
     "histogram": (show_histogram, (MAPS,), {"x_label": "weight"}),

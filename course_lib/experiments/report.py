@@ -140,10 +140,11 @@ def published(rows: list[dict]) -> dict:
 
 
 def s0_curves(result):
-    runs = {f"{epochs} epochs": result["trials"][f"pure Python, {epochs} epochs"][0]
-            for epochs in (3, 5, 10)}
-    curves = {name: {"loss": run["loss"], "accuracy": run["accuracy"]}
-              for name, run in runs.items()}
+    curves = {}
+    for epochs in (3, 5, 10):
+        runs = result["trials"][f"pure Python, {epochs} epochs"]
+        curves[f"{epochs} epochs, mean of {len(runs)}"] = mean_of(
+            runs, ("loss", "loss"), ("accuracy", "accuracy"))
     return plots.show_curves(curves, title="S0's two figures: loss and accuracy on 100 images")
 
 
@@ -164,11 +165,16 @@ def s1_samples(part: int):
 
 
 def s1_rates(result):
-    """One run each, and of the rate that is too large three: it does not fail every time."""
-    curves = {name: {"loss": result["trials"][name][0]["loss"]} for name in ("lr 0.001", "lr 0.01")}
-    curves |= {f"lr 0.2, seed {run['seed']}": {"loss": run["loss"]}
-               for run in result["trials"]["lr 0.2"][:3]}
-    return plots.show_curves(curves, title="S1's three learning rates, 10 epochs")
+    """Means; of the rate that is too large the runs that learn apart from those that do not."""
+    groups = {}
+    for lr in ("lr 0.001", "lr 0.01", "lr 0.2"):
+        runs = result["trials"][lr]
+        learn = [run for run in runs if run["all_accuracy"] > 0.9]
+        rest = [run for run in runs if run not in learn]
+        groups |= {f"{lr}: {len(learn)} of {len(runs)} learn": learn,
+                   f"{lr}: {len(rest)} of {len(runs)} do not": rest}
+    curves = {name: mean_of(runs, ("loss", "loss")) for name, runs in groups.items() if runs}
+    return plots.show_curves(curves, title="S1's three learning rates, 10 epochs: means")
 
 
 def s1_confusion(part: str):
