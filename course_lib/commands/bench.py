@@ -184,7 +184,8 @@ def say_head(report: dict, arguments, say) -> None:
                 (("NumPy", "numpy"), ("PyTorch", "torch"), ("Numba", "numba"))]
     kernel = f", kernel {facts['blas_kernel']}" if facts["blas_kernel"] else ""
     say(f"{facts['cpu']}, {facts['cores']} cores; Python {facts['python']}")
-    say(f"{', '.join(versions)}; BLAS {facts['blas']}{kernel}")
+    say(f"{', '.join(versions)}")
+    say(f"BLAS {facts['blas']}{kernel}")
     say(f"sgemm of {roof['sgemm_size']}x{roof['sgemm_size']} matrices "
         f"{roof['sgemm_flops_per_second'] / 1e9:.0f} GFLOP/s; copying memory "
         f"{roof['copy_bytes_per_second'] / 1e9:.1f} GB/s read and written")
