@@ -13,7 +13,7 @@ import pytest
 from browser import jupyter_lab, open_chromium, open_notebook, open_page
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
-from widget_view import WidgetView
+from widget_view import WidgetView, page_with_clock
 
 from course_lib.conv import conv2d
 from course_lib.shapes import resolve_padding
@@ -354,9 +354,7 @@ def test_keys_do_not_leave_the_widget(page):
 
 
 def test_play_goes_cell_by_cell_to_the_end_and_stops(chromium, address):
-    with open_page(chromium, "about:blank") as page:
-        page.clock.install()
-        page.goto(address)
+    with page_with_clock(chromium, address) as page:
         view = View(page, "published")
         live = view.root.locator(".cnn-sentence")
         assert live.get_attribute("aria-live") == "polite"
@@ -553,9 +551,7 @@ def test_reduced_motion_does_not_start_by_itself(chromium, tmp_path):
     w.play()
     build_site([write(tmp_path, "01_a", notebook(code("w", shown(w))))], tmp_path)
     for motion, expected in (("reduce", (0, 0)), ("no-preference", (0, 1))):
-        with open_page(chromium, "about:blank", reduced_motion=motion) as page:
-            page.clock.install()
-            page.goto((tmp_path / "01_a.html").as_uri())
+        with page_with_clock(chromium, (tmp_path / "01_a.html").as_uri(), reduced_motion=motion) as page:
             view = View(page)
             page.clock.run_for(700)
             assert view.position == expected

@@ -796,7 +796,6 @@ def test_play_goes_through_the_cells_of_the_view_and_stops(chromium, address, vi
     with page_with_clock(chromium, address) as page:
         view = View(page, "default", view_name)
         live = view.root.locator(".cnn-sentence")
-        page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 10)  # or real time goes on
         view.button("Play").click()
         seen = [view.place]
         for _ in range(count - 1):
@@ -814,9 +813,7 @@ def test_reduced_motion_does_not_start_by_itself(chromium, tmp_path):
     w.play()
     address = build_page(tmp_path, [w])
     for motion, moves in (("reduce", False), ("no-preference", True)):
-        with open_page(chromium, "about:blank", reduced_motion=motion) as page:
-            page.clock.install()
-            page.goto(address)
+        with page_with_clock(chromium, address, reduced_motion=motion) as page:
             view = WidgetView(page, 0, 2)
             page.clock.run_for(700)
             assert (view.position != (0, 0)) == moves

@@ -588,9 +588,7 @@ def test_reduced_motion_does_not_start_by_itself(chromium, tmp_path):
     w.play()
     address = build_page(tmp_path, [w])
     for motion, expected in (("reduce", (0, 0)), ("no-preference", (0, 1))):
-        with open_page(chromium, "about:blank", reduced_motion=motion) as page:
-            page.clock.install()
-            page.goto(address)
+        with page_with_clock(chromium, address, reduced_motion=motion) as page:
             view = View(page)
             page.clock.run_for(700)
             assert view.position == expected

@@ -425,9 +425,7 @@ def test_reduced_motion_does_not_start_by_itself(chromium, tmp_path):
     w.play()
     address = build_page(tmp_path, [w])
     for motion, expected in (("reduce", 1), ("no-preference", 2)):
-        with open_page(chromium, "about:blank", reduced_motion=motion) as page:
-            page.clock.install()
-            page.goto(address)
+        with page_with_clock(chromium, address, reduced_motion=motion) as page:
             page.locator(".cnn-widget").wait_for()
             page.clock.run_for(900)
             count = page.locator(".cnn-player-count")

@@ -66,10 +66,14 @@ def build_page(folder, widgets):
 
 
 @contextmanager
-def page_with_clock(browser, address):
-    """A page whose time passes only by page.clock.run_for."""
-    with open_page(browser, "about:blank") as page:
-        page.clock.install()
+def page_with_clock(browser, address, **settings):
+    """A page whose time passes only by page.clock.run_for: from the first moment on.
+
+    A clock that is only installed goes on with real time, so that a slow machine sees one step more.
+    """
+    with open_page(browser, "about:blank", **settings) as page:
+        page.clock.install(time=0)
+        page.clock.pause_at(1)
         page.goto(address)
         yield page
 
