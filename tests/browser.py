@@ -53,6 +53,14 @@ def open_page(browser, address, width=1100, **options):
         page.close()
 
 
+def settle(page, frames=6):
+    """Wait for some frames: whoever watches sizes and draws anew in the next one has done so."""
+    page.evaluate("""async (frames) => {
+        for (let k = 0; k < frames; k++)
+            await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+    }""", frames)
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

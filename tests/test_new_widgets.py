@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import jupyter_lab, open_chromium, open_notebook, open_page
+from browser import jupyter_lab, open_chromium, open_notebook, open_page, settle
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
 from widget_view import CONTRASTS, build_page, no_sideways_scrolling
@@ -337,7 +337,7 @@ AT_REST = """(place) => new Promise((done) => {
 
 def all_in_sight(deck):
     """Nothing of the slide's widget is cut, and all of its letters can be read."""
-    deck.wait_for_timeout(150)  # the deck fits a widget anew in the next frame
+    settle(deck)
     place = deck.locator("section.present .piece.live").last
     root = place.locator(".cnn-widget")
     assert place.evaluate(AT_REST) == 0, "widget and deck chase each other's size"

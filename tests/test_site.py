@@ -249,14 +249,22 @@ def test_all_answers_open_at_once_and_the_page_remembers(chromium, tmp_path):
         box.focus()
         page.keyboard.press("Space")
         assert shown_now.count() == 3 and page.get_by_text("second").is_visible()
-        page.wait_for_timeout(300)  # the browser writes down what it remembers a moment later
-        page.reload()
-        assert box.is_checked() and shown_now.count() == 3
+        reload_until(page, box, True)
+        assert shown_now.count() == 3
         box.uncheck()
         assert shown_now.count() == 0
-        page.wait_for_timeout(300)
+        reload_until(page, box, False)
+        assert shown_now.count() == 0
+
+
+def reload_until(page, box, checked, tries=50):
+    """Load the page again; the browser writes down what it remembers a moment later."""
+    for _ in range(tries):
         page.reload()
-        assert not box.is_checked() and shown_now.count() == 0
+        if box.is_checked() == checked:
+            break
+        page.wait_for_timeout(100)
+    assert box.is_checked() == checked
 
 
 def test_answers_open_without_scripts_and_without_storage(chromium, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import open_chromium, open_page
+from browser import open_chromium, open_page, settle
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, stream, write
 from test_site import LESSONS, Page
@@ -510,7 +510,7 @@ def test_a_widget_that_grows_becomes_smaller_then_scrolls_and_its_question_stays
     seen = []
     for height in ("0", "80px", "900px", "0"):
         deck.evaluate(grow, height)
-        deck.evaluate("new Promise((go) => setTimeout(go, 120))")
+        settle(deck)
         seen.append(deck.evaluate(ROOM))
         assert told(deck) == ["Play. Which?"] and inside(deck, "Play. Which?").is_visible()
     start, more, most, end = seen
