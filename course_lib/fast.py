@@ -75,16 +75,11 @@ def shifted_columns(x, shape, down, across):
 
     down is (rows of x, their places); across has such a pair for each of the KW kernel columns.
     """
-    apart = down[1].step > 1 or across[0][1].step > 1
-    columns = np.zeros(shape, x.dtype) if apart else np.empty(shape, x.dtype)
-    rows, places = down
-    if not apart:
-        columns[: places.start] = 0
-        columns[places.stop :] = 0
+    (rows, places), apart = down, down[1].step > 1 or across[0][1].step > 1  # zeros between them?
+    columns = (np.zeros if apart else np.empty)(shape, x.dtype)
+    columns[: places.start] = columns[places.stop :] = 0
     for v, (seen, out) in enumerate(across):
-        if not apart:
-            columns[places, v, :, : out.start] = 0
-            columns[places, v, :, out.stop :] = 0
+        columns[places, v, :, : out.start] = columns[places, v, :, out.stop :] = 0
         columns[places, v, :, out] = x[rows, :, seen]
     return columns
 
@@ -93,11 +88,8 @@ def shifted_columns(x, shape, down, across):
 def meeting(count: int, size: int, offset: int, step: int) -> tuple[slice, slice]:
     """Which i of range(count) have a place i*step + offset in range(size), and those places."""
     first = max(0, -(offset // step))
-    stop = min(count, -((offset - size) // step))
-    if first >= stop:
-        return slice(0, 0, 1), slice(0, 0, step)
-    place = first * step + offset
-    return slice(first, stop, 1), slice(place, place + (stop - first - 1) * step + 1, step)
+    stop = max(first, min(count, -((offset - size) // step)))
+    return slice(first, stop, 1), slice(first * step + offset, stop * step + offset, step)
 
 
 def rows_together(columns, KH: int, step: int, count: int):

@@ -162,3 +162,10 @@ def test_the_reading_list_is_short():
     too_long = {name: lines for name, lines in lengths.items() if lines > LINES_A_FILE}
     assert not too_long, f"over {LINES_A_FILE} lines of code: {too_long}"
     assert sum(lengths.values()) <= LINES_IN_ALL, f"over {LINES_IN_ALL} lines in all: {lengths}"
+
+
+def test_the_fast_convolution_is_one_screen():
+    source = (LIBRARY / "fast.py").read_text(encoding="utf-8")
+    screen = source[source.index("# The convolution: one screen") : source.index("# The same for")]
+    assert {"conv", "conv_backward"} < {one.name for one in ast.parse(screen).body}
+    assert code_lines(screen) <= 40
