@@ -389,6 +389,12 @@ TYPICAL = {
         ("logits for probabilities", ("p[n] - t[n]", "z[n] - t[n]")),
         ("slope only", ("p[n] - t[n]", "p[n] * (1 - p[n])")),
         ("loss summed", (".mean()", ".sum()")),
+        ("half of the slope kept", ("(p[n] - t[n]) / N", "(p[n] - t[n]) * p[n] / N")),
+        ("half of the slope kept", ("(p[n] - t[n]) / N", "(p[n] - t[n]) * (1 - p[n]) / N")),
+        ("swapped", ("return loss, dz", "return dz, loss")),
+        ("clipped", ("loss = (np.logaddexp(0, z) - t * z).mean()",
+                     "q = np.clip(p, 1e-7, 1 - 1e-7)\n"
+                     "    loss = -(t * np.log(q) + (1 - t) * np.log(1 - q)).mean()")),
     ],
     "repair_study": [
         ("chosen on the test set", ("validation[k] > validation[chosen]",
@@ -472,11 +478,16 @@ TYPICAL = {
                                 "np.array([0.5]), np.array([0.0])")),
         ("misses the published bug and a third", ("> 1e-6", "> 0.5")),
         ("refuses everything", ("return True", "return slope == dz[n]")),
+        ("refuses A, D; misses B", ("    dz = loss(z, t)[1]", "    p = 1 / (1 + np.exp(-z))\n"
+                                    "    dz = loss(z, t)[1] * p * (1 - p)"),
+         ("slope - dz[n]", "slope * p[n] * (1 - p[n]) - loss(z, t)[1][n]")),
     ],
     "prove_study": [
         ("passes everything", ("return chosen == 1 and reported == 0.75", "return True")),
-        ("passes everything", ("[0.7, 0.75, 0.95, 0.65]", "[0.8, 0.9, 0.7, 0.6]"),
+        ("misses B, C, E", ("[0.7, 0.75, 0.95, 0.65]", "[0.8, 0.9, 0.7, 0.6]"),
          ("0.75", "0.9")),
+        ("misses F", ("chosen == 1 and reported == 0.75", "reported == 0.75")),
+        ("refuses A, D; misses C", ("reported == 0.75", "reported == 0.9")),
         ("refuses everything", ("chosen == 1", "chosen == 2")),
         ("the wrong way round", ("return chosen == 1 and reported == 0.75",
                                  "return not (chosen == 1 and reported == 0.75)")),
@@ -484,8 +495,7 @@ TYPICAL = {
         ("misses B", ("chosen == 1 and reported == 0.75", "reported == test[chosen]")),
         ("misses C", ("reported == 0.75", "reported in (0.75, 0.9)")),
         ("misses E", ("reported == 0.75", "reported in (0.75, 0.95)")),
-        ("misses the published bug and a third", ("chosen == 1 and reported == 0.75",
-                                                  "reported in test")),
+        ("misses B, E, F", ("chosen == 1 and reported == 0.75", "reported in test")),
         ("misses B", ("[0.7, 0.75, 0.95, 0.65]", "[0.7, 0.75, 0.95, 0.65]"),
          ("chosen == 1 and reported == 0.75", "chosen in (1, 2) and reported == test[chosen]")),
     ],
@@ -568,6 +578,20 @@ def steps_in_place(x, labels, first, second, lr):
     return new
 
 
+def stops_where_it_is_wrong(study):
+    if study(*SCORES)[0] != 2:
+        raise AssertionError  # as a bare assert does; pytest would write something into it
+    return True
+
+
+def average_never_written(dy, x):
+    """Right wherever a window lies: the edge is what the memory held before."""
+    dx = np.empty(x.shape, dy.dtype)
+    shares = (dy / 4).repeat(2, axis=2).repeat(2, axis=3)
+    dx[:, :, : shares.shape[2], : shares.shape[3]] = shares
+    return dx
+
+
 MISBEHAVING = [
     ("repair_step", steps_in_place, "first was changed in place"),
     ("repair_step", lambda *a: step_in_place(*a)[0], "must return 2 results"),
@@ -575,7 +599,19 @@ MISBEHAVING = [
     ("repair_average", lambda dy, x: strided_average(dy, x).astype(float), "wrong dtype"),
     ("repair_study", lambda v, t: (v.argmax(), None), "reported is None"),
     ("prove_step", lambda step: None, "it returns None"),
-    ("prove_step", lambda step: "yes", "verdict must be a number, got a value of type str"),
+    ("prove_step", lambda step: "yes", "verdict must be True or False, got a value of type str"),
+    ("prove_step", lambda step: True, "It never calls function, the function that it is given."),
+    ("prove_step", lambda step: step, "function on trial itself. Call it"),
+    ("prove_bce", lambda f: check_gradients(f, *LOGITS, rng=np.random.default_rng(1)),
+     "Is `.passed` missing"),
+    ("prove_study", stops_where_it_is_wrong, "stopped with AssertionError (line"),
+    ("prove_study", stops_where_it_is_wrong, "your test is to say so, by returning False"),
+    ("prove_study", stops_where_it_is_wrong, "    expected verdict\n    False"),
+    ("prove_layout", lambda f: f(np.zeros((3, 3)), np.zeros((2, 2, 1, 1))),
+     "It was function A, on trial, that stopped"),
+    ("prove_step", lambda step: (STEP_INPUTS[0] != 0) and True, ".any() or .all() makes one"),
+    ("repair_study", lambda v, t: t[v.argmax()], "got a value of type float64, one number"),
+    ("repair_average", average_never_written, "never written to?"),
     ("prove_study", lambda study: study(), "missing 2 required positional arguments"),
     ("prove_bce", lambda loss: 1 / 0, "ZeroDivisionError"),
     ("prove_layout", lambda f: print(f) or True, "    function B"),
@@ -587,6 +623,21 @@ def test_misbehaving_answers_are_rejected_and_described(name, answer, sentence, 
     result = getattr(check, name)(answer)
     out, err = capfd.readouterr()
     assert result.state == "failed" and sentence in out and err == ""
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name.startswith("prove")])
+def test_every_way_to_misjudge_has_its_sentence(name):
+    task = TASKS[name]
+    suspects = [case.arguments[0] for case in task.cases]
+    right = tuple(map(task.reference, suspects))
+    ways = {tuple(map(mistake.variant, suspects)): mistake.sentence for mistake in task.mistakes}
+    assert len(ways) == len(task.mistakes) == 2 ** len(suspects) - 1 and right not in ways
+    for verdicts, sentence in ways.items():
+        wrong = [one for one, got, wanted in zip(suspects, verdicts, right) if got != wanted]
+        for one in wrong:  # a sentence that names letters names all that are misjudged
+            assert "misjudges" not in sentence or f" {one.label}" in sentence
+        assert (f"misjudges {len(wrong)} of {len(suspects)}" in sentence) == (
+            "misjudges" in sentence)
 
 
 def test_a_suspect_shows_its_letter_only():

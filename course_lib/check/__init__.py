@@ -191,13 +191,16 @@ def _type_of(value) -> str:
     """Return "float", "tuple of 3", "generator": the type of what was returned."""
     if isinstance(value, Unshown):
         return value.name
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return f"{value.dtype}, one number"
     name = type(value).__name__
     return f"{name} of {len(value)}" if isinstance(value, (list, tuple)) else name
 
 
 def _result_fault(task: Task, part: int, y: str, value, right: np.ndarray) -> Fault | None:
     """Compare one result: type, shape, values, dtype."""
-    what = "one NumPy array" if right.ndim else "a number"
+    what = "one NumPy array" if right.ndim else \
+        "True or False" if right.dtype == bool else "a number"
     if value is None:
         return Fault("None", f"{y} is None; it must be {what}.", part=part)
     an_array = isinstance(value, np.ndarray) or isinstance(value, Unshown) and value.dtype
@@ -289,6 +292,8 @@ def _recognise(task: Task, answers: list[Answer], faults: list) -> tuple[Mistake
                 continue
             if all(map(agrees, wrong[1:])) and all(map(agrees, others)):
                 return mistake, True
+            if task.as_a_whole:
+                continue
             if wrong[0] in numbers and (same := sum(map(agrees, numbers))) > most:
                 best, most = mistake, same
     return best, False
@@ -309,7 +314,7 @@ def _agrees(variant, arguments: tuple, answer: Answer) -> bool:
     except (ShapeError, Stops):
         return raised
     except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-        return raised and answer.detail.startswith(f"{type(error).__name__}:")
+        return raised and answer.error == type(error).__name__
     if answer.how != "returned":
         return False
     count = len(expected) if isinstance(expected, tuple) else 1
@@ -324,6 +329,8 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
     """Return (recognised mistake or None, its kind, the message) for a function that failed."""
     reached = [n for n, fault in enumerate(faults) if fault and fault.kind != "not reached"]
     shown = min(reached, key=lambda n: (faults[n].numbers_right, n))
+    if task.as_a_whole:  # an error hides a verdict: first the errors
+        shown = min(reached, key=lambda n: (faults[n].kind != "raised", n))
     fault, (mistake, always) = faults[shown], _recognise(task, answers, faults)
     known = mistake is not None and fault.kind in EXPLAINED
     sentence, section = fault.sentence, task.section
@@ -340,13 +347,19 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
         lines.append(f"Therefore {fault.sentence}")
     elif known and fault.kind == "raised":
         lines.append(f"In the case below, {fault.sentence}")
+    if not known and fault.kind == "raised":
+        lines += explain.stopped(answers[2 * shown])
+        if expected[shown] is False and not answers[2 * shown].inside:
+            lines.append("The function on trial there is a wrong one: your test is to say so, by "
+                         "returning False, not to stop.")
     if not known:
-        lines += explain.stopped(answers[2 * shown]) if fault.kind == "raised" else []
         lines += _where(task, answers, faults)
+    if all(answer.unused and answer.how == "returned" for answer in answers):
+        lines.append(f"It never calls {task.argument_names[0]}, the function that it is given.")
     lines += ["", *show_case(task, task.cases[shown].arguments, expected[shown],
                              answers[2 * shown], fault)]
     lines += ["", f"Read again: {section}"]
-    kind = answers[2 * shown].detail.split(":")[0] if fault.kind == "raised" else fault.kind
+    kind = answers[2 * shown].error if fault.kind == "raised" else fault.kind
     return (mistake if known else None), kind, "\n".join(lines)
 
 

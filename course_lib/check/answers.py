@@ -27,6 +27,8 @@ class Answer:
     seen     the arrays and numbers on that line: "window (2, 3, 2), i = 3"
     changed  positions of the arguments that were changed in place
     printed  the first characters of what was printed
+    unused   positions of the arguments that are functions on trial and were never called
+    inside   the function on trial that the error came from
     """
 
     how: str
@@ -35,6 +37,13 @@ class Answer:
     seen: str = ""
     changed: tuple = ()
     printed: str = ""
+    unused: tuple = ()
+    inside: str = ""
+
+    @property
+    def error(self) -> str:
+        """The name of the error: "IndexError"."""
+        return re.split(r"[:\s]", self.detail, maxsplit=1)[0]
 
 
 @dataclass
@@ -101,11 +110,11 @@ def code_of(function):
 
 def described(error: BaseException, function) -> tuple[str, str]:
     """Return ('IndexError: … (line 7: y[i] = 0)', 'y (3,), i = 3'): the student's last line."""
-    name = type(error).__name__
+    message = type(error).__name__
     try:
-        message = f"{name}: {error}"
+        message += f": {error}" if str(error) else ""
     except BaseException:  # noqa: BLE001  (an error that cannot say what it is)
-        message = name
+        pass
     message = plain(message).replace("\n", " ")[:LONGEST_TEXT]
     filename = getattr(code_of(function), "co_filename", None)
     frames = [(frame, number) for frame, number in traceback.walk_tb(error.__traceback__)

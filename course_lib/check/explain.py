@@ -55,7 +55,7 @@ ERRORS = (  # (what the error says, what that usually means), the first that fit
      "result: make it with dtype=x.dtype."),
     (r"read-only", "this array is a view that must not be written to: work on a copy."),
     (r"truth value of an array", "an `if` or `and` needs one yes or no and got an array of them: "
-     "np.where, or `&`, works value by value."),
+     ".any() or .all() makes one of many; np.where, or `&`, works value by value."),
     (r"can only convert an array of size 1|only (length-1|size-1|0-dimensional) arrays",
      "one number is asked for, and there is an array: is a sum missing, or an index?"),
     (r"unsupported operand type|can't multiply sequence|can only concatenate",
@@ -89,7 +89,11 @@ def meaning(detail: str) -> str:
 def stopped(answer: Answer) -> list[str]:
     """Return the lines that say more of an error: the shapes on its line, what it means."""
     seen = [f"On that line: {answer.seen}."] if answer.seen else []
-    return seen + [text for text in [meaning(answer.detail)] if text]
+    text = meaning(answer.detail)
+    if answer.inside and "positional argument" not in answer.detail:
+        text = (f"It was {answer.inside}, on trial, that stopped, on what it was given: has that "
+                "the types and shapes that the task names?")
+    return seen + ([text] if text else [])
 
 
 # Values of the wrong kind
@@ -105,10 +109,12 @@ KINDS = {
     "builtin_function_or_method": "Are the brackets of a call missing, as in y.sum()?",
     "NotImplementedType": "Is `raise` missing in front of NotImplementedError?",
     "dict": "Return the values, not the dictionary.",
-    "str": "Text holds no numbers to compare.",
+    "str": "Text cannot be compared with that.",
     "MaskedArray": "Return a plain array: np.asarray(y).",
     "matrix": "Return a plain array: np.asarray(y).",
     "Tensor": "Return a NumPy array, computed with NumPy.",
+    "Report": "Is `.passed` missing? It is True or False.",
+    "Suspect": "That is the function on trial itself. Call it, and judge what it returns.",
 }
 
 

@@ -211,7 +211,7 @@ def _packed(answer: Answer) -> bytes:
 
 def _unpacked(head: bytes, blob: bytes) -> Answer:
     fields = json.loads(head)
-    fields["changed"] = tuple(fields["changed"])
+    fields |= {name: tuple(fields[name]) for name in ("changed", "unused")}
     value, _ = _decoded(fields.pop("value"), blob, 0)
     return Answer(value=value, **fields)
 

@@ -328,6 +328,14 @@ def _bce(change=lambda p, t, N, z: (p - t) / N, loss=None):
     return variant
 
 
+def _clipped(least):
+    """Return the loss that never sees a probability nearer to 0 or 1 than this."""
+    def loss(z, p, t):
+        p = np.clip(p, least, 1 - least)
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+    return loss
+
+
 def _slope(p):
     return p * (1 - p)
 
@@ -346,6 +354,17 @@ BCE = _repair(
                 "where the network is wrong and sure, it is almost 0, and nothing is learned.",
                 _bce(lambda p, t, N, z: (p - t) * _slope(p) / N), GATES,
                 (_bce(lambda p, t, N, z: (p - t) * _slope(p)),)),
+        Mistake("half of the slope kept", "half of the factor p(1 − p) is still there. In "
+                "cross-entropy both halves cancel.",
+                _bce(lambda p, t, N, z: (p - t) * p / N), GATES,
+                (_bce(lambda p, t, N, z: (p - t) * (1 - p) / N),)),
+        Mistake("swapped", "the two results have changed places: first the loss, then dz.",
+                lambda z, t: _bce()(z, t)[::-1], GATES),
+        Mistake("clipped", "the probability is clipped before its logarithm is taken: where the "
+                "network is wrong and sure, the loss stops rising. log(1 + exp(z)) − t z needs "
+                "no clipping, as np.logaddexp(0, z) - t * z.",
+                _bce(loss=_clipped(1e-7)), GATES,
+                tuple(_bce(loss=_clipped(10.0**-n)) for n in (3, 4, 5, 6, 8))),
         Mistake("loss replaced", "now loss and gradient fit together, but it is another loss: the "
                 "mean squared error. Keep the cross-entropy and repair its gradient.",
                 _bce(lambda p, t, N, z: 2 * (p - t) * _slope(p) / N,
@@ -391,7 +410,7 @@ BCE = _repair(
 
 
 def study(validation, test):
-    chosen = int(validation.argmax())
+    chosen = int(np.argmax(validation))
     return chosen, float(test[chosen])
 
 
@@ -406,11 +425,11 @@ def _study(choose, report=lambda v, t, k: t[k]):
 
 
 def _by_validation(v, t):
-    return v.argmax()
+    return np.argmax(v)
 
 
 def _by_test(v, t):
-    return t.argmax()
+    return np.argmax(t)
 
 
 STUDY = _repair(
@@ -527,8 +546,11 @@ PROOFS = (
             ("reports the validation score", _study(_by_validation, lambda v, t, k: v[k]),
              "Look at the score, not only at the choice."),
             ("reports the best test score of all",
-             _study(_by_validation, lambda v, t, k: t.max()),
+             _study(_by_validation, lambda v, t, k: np.max(t)),
              "The score must be that of the chosen setting."),
+            ("names another setting than the one whose score it reports",
+             lambda v, t: (study(v, t)[0] - 1, study(v, t)[1]),
+             "Look at the choice, too, not only at the score."),
         ), CHOICES,
     ),
 )

@@ -7,6 +7,7 @@ Windows cannot) they happen in this process, with a timer and with the state put
 import _thread
 import builtins
 import ctypes
+import functools
 import io
 import os
 import signal
@@ -94,6 +95,8 @@ def _one_call(function, arguments: tuple, put_back, interrupted=lambda: False) -
             for position, (before, after) in enumerate(zip(arguments, given, strict=True))
             if not _same_array(before, after)
         )
+        answer.unused = tuple(position for position, argument in enumerate(given)
+                              if getattr(argument, "calls", None) == 0)
         if type(value).__name__ == "coroutine":
             value.close()  # else Python warns that nobody waited for it
     except BaseException as problem:  # noqa: BLE001  (a value that resists being looked at)
@@ -116,11 +119,14 @@ def _ended(error: BaseException, function) -> Answer:
     if isinstance(error, (SystemExit, GeneratorExit)):
         return Answer("exited", detail=type(error).__name__)
     detail, seen = described(error, function)
-    return Answer("raised", detail=detail, seen=seen)
+    return Answer("raised", detail=detail, seen=seen, inside=getattr(error, "on_trial", ""))
 
 
 def _copy(argument):
-    return argument.copy() if isinstance(argument, np.ndarray) else argument
+    """Return a copy of an array, a function on trial that nobody has called, or what it is."""
+    if isinstance(argument, np.ndarray):
+        return argument.copy()
+    return argument.fresh() if hasattr(argument, "fresh") else argument
 
 
 def _same_array(before, after) -> bool:
@@ -167,6 +173,20 @@ def _refuse_to_kill_us(pid, number, *, kill=getattr(os, "kill", None), us=os.get
     return kill(pid, number)
 
 
+def _unwritten(make):
+    """Return np.empty or its like with memory that shows: what nobody writes to is no number.
+
+    Fresh memory is often full of zeros, by luck, and a forgotten edge would be right.
+    """
+    @functools.wraps(make)
+    def make_unwritten(*arguments, **options):
+        array = make(*arguments, **options)
+        if array.dtype.kind in "iufc" and array.flags.writeable:
+            array.fill(np.nan if array.dtype.kind in "fc" else np.iinfo(array.dtype).max - 6)
+        return array
+    return make_unwritten
+
+
 def _keep_handlers(*_, **__):
     """Set no handler: without a fork, the timer needs the one of SIGINT."""
     return signal.SIG_DFL
@@ -180,6 +200,7 @@ _REPLACEMENTS = [  # (where, what it is called there, what a call finds)
     *((vars(os), name, stand_in) for name, stand_in in
       {**_ENDINGS, "kill": _refuse_to_kill_us}.items()),
     (vars(signal), "signal", _keep_handlers),
+    *((vars(np), name, _unwritten(getattr(np, name))) for name in ("empty", "empty_like")),
 ]
 
 

@@ -56,6 +56,7 @@ class Task:
 
     result_name, shape_rule: of the one array or number that is returned, or a tuple with one for
     each of several. keeps_dtype: whether a result has the dtype of the first argument.
+    as_a_whole: a mistake is what all cases show together; it is never named for one of them.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Task:
     section: Section
     shape_rule: str | tuple[str, ...]
     keeps_dtype: bool = True
+    as_a_whole: bool = False
 
     @property
     def result_names(self) -> tuple[str, ...]:
