@@ -79,7 +79,12 @@ class Picture:
             raise FileNotFoundError(
                 f"Picture.save: expected an existing folder, got {path.parent}; create it first."
             )
-        path.write_bytes(self.png())
+        picture = self.png()
+        try:
+            path.write_bytes(picture)
+        except OSError as error:  # half a picture is none
+            path.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(path)) from None
         return path
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -363,12 +368,14 @@ def _curves(runs, looks, lines, metric: str, across: str, held_out: str, who: st
 
 @in_our_look
 def show_intervals(measured: Mapping, published: Mapping | None = None, *,
-                   x_label: str = "accuracy", title: str | None = None,
+                   runs: Mapping | None = None, x_label: str = "accuracy",
+                   note: str = "", title: str | None = None,
                    alt: str | None = None) -> Picture:
     """Show fractions with their intervals, published ones beside them with another marker.
 
     measured, published: {name: (value, low, high)} or {name: value} where no interval is known.
-    The same name in both shares a row.
+    The same name in both shares a row. runs: {name: [fractions]}, small dots below that row's
+    bar: where single runs lie. note: a line below the axis, for what the bars mean.
     >>> show_intervals({"ours": (0.92, 0.88, 0.95)}, {"ours": 0.975}).alt
     'accuracy: ours measured 92.0 % (88.0 to 95.0), published 97.5 %.'
     """
@@ -376,8 +383,8 @@ def show_intervals(measured: Mapping, published: Mapping | None = None, *,
     kinds = {"measured": measured, "published": published or {}}
     names = list(dict.fromkeys(name for rows in kinds.values() for name in rows))
     _expect(0 < len(names) <= 30, who, "1 to 30 named values", len(names))
-    figure = new_figure(WIDTH, 1.35 + 0.55 * len(names), True)
-    ax = figure.add_subplot(xlabel=f"{x_label} (%)")
+    figure = new_figure(WIDTH, 1.35 + 0.55 * len(names) + 0.2 * bool(note), True)
+    ax = figure.add_subplot(xlabel=f"{x_label} (%)" + f"\n{note}" * bool(note))
     places, texts, told = [], [], {name: [] for name in names}
     for (kind, rows), (colour, marker, shift) in zip(
             kinds.items(), ((BLUE, "o", -0.16), (VERMILLION, "D", 0.16))):
@@ -394,6 +401,12 @@ def show_intervals(measured: Mapping, published: Mapping | None = None, *,
             places.append(y)
             texts.append(f"{words} {kind}")
             told[name].append(f"{kind} {words}")
+    for name, values in (runs or {}).items():
+        _expect(name in measured and len(values) > 0, who, "runs of measured rows", name)
+        values = 100 * np.array([_interval(name, value, who)[0] for value in values])
+        ax.plot(values, np.full(len(values), names.index(name) + (0.06 if published else 0.26)),
+                ".", color=INK, markersize=6, alpha=0.7)
+        told[name].insert(1, f"{len(values)} runs from {values.min():.1f} to {values.max():.1f}")
     ax.set(yticks=range(len(names)), yticklabels=[textwrap.fill(str(n), 22) for n in names],
            ylim=(len(names) - 0.5, -0.5))
     beside = ax.secondary_yaxis("right")

@@ -433,6 +433,21 @@ def test_intervals_reach_from_low_to_high_and_say_so():
     assert "94.0 % (90.0 to 96.0) measured" in words and "94.5 % published" in words
 
 
+def test_runs_lie_below_the_bar_of_their_row():
+    picture = show_intervals({"ours": (0.94, 0.9, 0.96), "none": 0.5}, {"ours": 0.975},
+                             runs={"ours": [0.89, 0.97, 0.96]}, note="what the bars are")
+    ax = picture.figure.axes[0]
+    (dots,) = [line for line in ax.lines if line.get_marker() == "."]
+    assert np.allclose(dots.get_xdata(), [89, 97, 96])
+    ours, theirs = (c.lines[0].get_ydata()[0] for c in (ax.containers[0], ax.containers[2]))
+    assert ours < dots.get_ydata()[0] < theirs < 0.5
+    assert "ours measured 94.0 % (90.0 to 96.0), 3 runs from 89.0 to 97.0, published 97.5 %;" \
+        in picture.alt
+    assert ax.get_xlabel() == "accuracy (%)\nwhat the bars are"
+    with pytest.raises(ValueError, match="runs of measured rows, got theirs"):
+        show_intervals({"ours": 0.9}, {"theirs": 0.9}, runs={"theirs": [0.9]})
+
+
 def test_histograms_share_bins_and_count_every_value():
     data = {"first": MAPS, "second": MAPS * 10 + 1}
     picture = show_histogram(data, bins=12, x_label="activation")

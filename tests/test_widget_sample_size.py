@@ -271,6 +271,28 @@ def test_the_browsers_generator_is_pythons_bit_for_bit(page):
         assert [streams.next()[stream] for _ in range(200)] == numbers
 
 
+@pytest.mark.parametrize("n, pixels", [(200, 885), (200, 500), (1000, 900), (37, 500), (25, 200)])
+def test_every_stack_holds_as_many_scores(page, n, pixels):
+    """Else the heap becomes a comb: of one score, of two scores, of one score."""
+    counts = list(range(n, n // 2, -1))
+    (found,) = run_cases(page, [[counts, n, pixels]], """
+        const [counts, n, pixels] = given;
+        return cnn.stackDots(counts, n, { at: (share) => share * pixels });""")
+    places, heights = np.unique(np.round([x for x, _, _ in found], 6), return_counts=True)
+    assert len(set(heights[1:])) == 1, "the lowest stack may be cut off"
+    assert np.allclose(np.diff(places), heights[-1] * pixels / n) and np.diff(places).min() > 5.99
+    assert np.abs(np.array(counts) / n * pixels - [x for x, _, _ in found]).max() <= 3
+    assert places.max() <= pixels, "nothing lies beyond 100 %"
+
+
+def test_the_still_stacks_as_many_scores_together():
+    w = SampleSize(2000, 0.93, draws=300)
+    (stacked, *_), _ = w.still().figure.axes[0].lines, None
+    steps = np.diff(np.unique(np.round(stacked.get_xdata(), 6))) * 20
+    assert steps.min() > 1 and np.allclose(steps / steps.min(), np.round(steps / steps.min()))
+    assert np.abs(np.array(stacked.get_xdata()) * 20 - w.counts()).max() <= steps.min() / 2
+
+
 def test_the_browsers_intervals_equal_the_librarys(page, rng):
     sizes = [int(10 ** rng.uniform(0, 4.5)) for _ in range(600)]
     cases = [[int(rng.integers(0, n + 1)), n] for n in sizes] + [[0, 1], [1, 1], [25, 25]]

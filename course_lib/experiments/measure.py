@@ -190,8 +190,9 @@ def gain_of(row: Row, runs_of: dict[str, list[dict]]) -> dict | None:
     if row.against is None:
         return None
     other = {run["seed"]: value_of(run, row)[0] for run in runs_of.get(row.against, [])}
-    gains = [value_of(run, row)[0] - other[run["seed"]] for run in runs_of[row.trial]
-             if run["seed"] in other]
+    own = {run["seed"]: value_of(run, row)[0] for run in runs_of[row.trial]}
+    gains = [own[seed] - other[seed] for seed in own
+             if own[seed] is not None and other.get(seed) is not None]  # None: it diverged
     return {**spread(gains), "pairs": len(gains)} if gains else None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from course_lib import plots
 from course_lib.data import DataError
 from course_lib.experiments import trials
-from course_lib.experiments.measure import find
+from course_lib.experiments.measure import find, has, value_of
 from course_lib.experiments.systems import S3_ENDS
 
 HEAD = ("", "published", "its interval", "measured, mean ± sd", "smallest to largest", "runs",
@@ -91,9 +91,10 @@ def text(result: dict) -> str:
     """All tables, and what was not stated and had to be chosen."""
     experiment = find(result["experiment"])
     size = "everything as published" if result["full"] else "the short form"
+    images = experiment.images or result["data"]
     parts = [f"{result['title']} ({result['author']})\n"
-             f"{result['data']}, {size}, {result['cpu_seconds']:.0f} CPU seconds"]
-    if result["data"] != "MNIST":
+             f"{images}, {size}, {result['cpu_seconds']:.0f} CPU seconds"]
+    if images == "small digits":
         parts[0] += "\nThe published numbers are MNIST's: beside other digits they say little."
     parts += map(str, tables(result).values())
     missing = {run["missing"] for runs in result["trials"].values() for run in runs
@@ -119,8 +120,16 @@ def figures(result: dict) -> dict[str, plots.Picture]:
 
 
 def mean_of(runs: list[dict], *names: tuple[str, str]) -> dict:
-    """The mean curve over the runs: {what it shall be called: numbers} for (called, key) pairs."""
-    return {called: np.mean([run[key] for run in runs], axis=0).tolist() for called, key in names}
+    """The mean curve over the runs: {what it shall be called: numbers} for (called, key) pairs.
+
+    It ends where the first of them has diverged (None).
+    """
+    found = {}
+    for called, key in names:
+        values = np.array([run[key] for run in runs], float)
+        whole = np.isfinite(values).all(axis=0)
+        found[called] = values[:, : len(whole) if whole.all() else whole.argmin()].mean(axis=0)
+    return {called: curve.tolist() for called, curve in found.items()}
 
 
 def table_rows(result: dict, start: str) -> list[dict]:
@@ -139,6 +148,30 @@ def published(rows: list[dict]) -> dict:
             if row["published_interval"]}
 
 
+def singles(result: dict, start: str) -> dict:
+    """{label: the values of the single runs} of the table whose name starts so."""
+    (rows,) = [rows for name, rows in find(result["experiment"]).tables.items()
+               if name.startswith(start)]
+    runs_of = {row.label: [(run, row) for run in result["trials"].get(row.trial, ())
+                           if has(run, row)] for row in rows}
+    return {label: [value_of(run, row)[0] for run, row in pairs]
+            for label, pairs in runs_of.items() if pairs}
+
+
+def draw_rows(result: dict, start: str, title: str, x_label: str, ending: str = "",
+              beside: bool = False) -> plots.Picture:
+    """Draw the table whose name starts so, its labels without their `ending`: means, runs."""
+    rows = [row | {"label": row["label"].removesuffix(ending)}
+            for row in table_rows(result, start) if row["label"].endswith(ending)]
+    bars = measured(rows)
+    runs = {label.removesuffix(ending): values for label, values in singles(result, start).items()
+            if label.endswith(ending)}
+    return plots.show_intervals(
+        bars, published(rows) if beside else None, x_label=x_label, title=title,
+        runs={label: values for label, values in runs.items() if label in bars and len(values) > 1},
+        note="bar: luck of the images alone (95 %); small dots: the single runs")
+
+
 def s0_curves(result):
     curves = {}
     for epochs in (3, 5, 10):
@@ -149,9 +182,9 @@ def s0_curves(result):
 
 
 def s0_judged(result):
-    return plots.show_intervals(measured(table_rows(result, "Frozen or trained")),
-                                x_label="accuracy on unseen images",
-                                title="Zeros against ones: what learning adds to a threshold")
+    return draw_rows(result, "Frozen or trained",
+                     "Zeros against ones: what learning adds to a threshold",
+                     "accuracy on unseen images")
 
 
 def s1_samples(part: int):
@@ -185,10 +218,9 @@ def s1_confusion(part: str):
 
 
 def s1_judged(result):
-    rows = table_rows(result, "Accuracy on the evaluation folder")
-    return plots.show_intervals(measured(rows), published(rows),
-                                x_label="accuracy on the evaluation images",
-                                title="25 of 25 is compatible with 87 %")
+    return draw_rows(result, "Accuracy on the evaluation folder",
+                     "25 of 25 is compatible with 87 %", "accuracy on the evaluation images",
+                     beside=True)
 
 
 def s2_kernels(when: str):
@@ -207,18 +239,12 @@ def s2_curves(result):
 
 
 def s3_ladder(result):
-    return plots.show_intervals(measured(table_rows(result, "One repair at a time")),
-                                x_label="accuracy on all test images",
-                                title="S3 repaired, one mistake after the other")
+    return draw_rows(result, "One repair at a time", "S3 repaired, one mistake after the other",
+                     "accuracy on all test images")
 
 
 def s3_table(name: str, title: str):
-    def draw(result):
-        rows = [row | {"label": row["label"].removesuffix(": test")}
-                for row in table_rows(result, name) if row["label"].endswith(": test")]
-        return plots.show_intervals(measured(rows), published(rows), x_label="test accuracy",
-                                    title=title)
-    return draw
+    return lambda result: draw_rows(result, name, title, "test accuracy", ": test", beside=True)
 
 
 def s4_curves(result):
@@ -251,14 +277,12 @@ def s4_slices(result):
 
 
 def s4_sines(result):
-    return plots.show_intervals(measured(table_rows(result, "Its sine")), x_label="test accuracy",
-                                title="The constants that S4 does not state")
+    return draw_rows(result, "Its sine", "The constants that S4 does not state", "test accuracy")
 
 
 def s4_hidden(result):
-    return plots.show_intervals(measured(table_rows(result, "Which mistakes")),
-                                x_label="accuracy on all test images",
-                                title="Which mistakes does accuracy hide?")
+    return draw_rows(result, "Which mistakes", "Which mistakes does accuracy hide?",
+                     "accuracy on all test images")
 
 
 def source_of(result: dict) -> str:

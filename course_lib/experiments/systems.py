@@ -54,6 +54,7 @@ class Experiment:
     trials: tuple[Trial, ...]
     tables: dict[str, tuple[Row, ...]]
     choices: tuple[str, ...]
+    images: str = ""  # what it is trained on, where that is no data set
 
 
 def table(label: str, trial: str, metric: str, values: dict, **options) -> tuple[Row, ...]:
@@ -253,6 +254,7 @@ S2 = Experiment(
         "Its 'direct comparison' shows another network in the framework (16 filters, padding 1) "
         "than in NumPy (4 filters): both are compared here, each with its own twin.",
     ),
+    images="lines, drawn at random",
 )
 
 # ---- S3

@@ -5,6 +5,7 @@ Counts in, a Picture out; imports plots' looks and the interval.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,9 +65,10 @@ def draw_row(ax, k: int, row: tuple, left: float) -> str:
 
 
 def draw_stacks(ax, shares: np.ndarray, n: int, low: float) -> None:
-    """Dots in stacks, one for each score or, where these lie too close, for each column."""
-    step = max(1 / n, (1.004 - low) / COLUMNS)
-    places = step * np.round(shares / step)
+    """Dots in stacks, one for each score or, where these lie too close, for two, three, ..."""
+    together = math.ceil(n * (1.004 - low) / COLUMNS)
+    highest = n - together * ((n - np.round(shares * n)) // together)
+    places = (highest - (together - 1) / 2) / n
     heights = [int((places[: k + 1] == place).sum()) for k, place in enumerate(places)]
     ax.plot(100 * places, heights, ".", color=BLUE, markersize=5)
     ax.plot(100 * places[-1], heights[-1], "o", markersize=11, markerfacecolor="none",

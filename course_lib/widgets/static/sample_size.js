@@ -63,13 +63,14 @@ const DOTS = 150; // how high the dots may be stacked
 const ROW = 40; // an interval with its words above it
 
 // Dots in stacks: [x, height in dots, number of the draw]. Equal scores are one stack; where they
-// lie closer than a dot is wide, equal columns of pixels are.
+// lie closer than a dot is wide, two neighbouring scores are, or three: as many in every stack,
+// or high and low would take turns. Counted from the top, where 100 % is.
 export function stackDots(counts, n, across) {
-  const isWide = across.at(1 / n) - across.at(0) >= STEP;
+  const together = Math.ceil(STEP / (across.at(1 / n) - across.at(0)));
   const heights = new Map();
   return counts.map((right, draw) => {
-    const exact = across.at(right / n);
-    const x = isWide ? exact : Math.round(exact / STEP) * STEP;
+    const highest = n - together * Math.floor((n - right) / together);
+    const x = across.at((highest - (together - 1) / 2) / n);
     const height = heights.get(x) ?? 0;
     heights.set(x, height + 1);
     return [x, height, draw];
