@@ -18,9 +18,14 @@ from course_lib.shapes import as_integer
 def random_shift(images: np.ndarray, rng: np.random.Generator, pixels: int = 1) -> np.ndarray:
     """Move each image by a random step of its own, at most `pixels` up, down, left, right.
 
-    What leaves is lost, what enters is 0. Shapes  (N, C, H, W) -> the same
+    What leaves is lost, what enters is 0; pixels: less than the image's size.
+    Shapes  (N, C, H, W) -> the same
     """
     N, C, H, W = check_images(images, "random_shift")
+    pixels = as_integer(pixels, "pixels", "random_shift", minimum=0)
+    if pixels >= min(H, W):
+        raise ValueError(f"random_shift: expected pixels to be less than the image's size, "
+                         f"{H} x {W}, got {pixels}: whole images would leave.")
     framed = np.zeros((N, C, H + 2 * pixels, W + 2 * pixels), images.dtype)
     framed[:, :, pixels : pixels + H, pixels : pixels + W] = images
     top, left = rng.integers(0, 2 * pixels + 1, size=(2, N))

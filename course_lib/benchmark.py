@@ -279,6 +279,9 @@ def batches(count: int, size: int, shuffle: bool) -> Iterator:
 
     Shuffled: arrays of places, to gather; else slices one after the other.
     """
+    if size > count:
+        raise ValueError(f"bench: expected batches of at most {count:,} images, all there are, "
+                         f"got {size:,}.")
     rng = np.random.default_rng(1)
     while True:
         order = rng.permutation(count) if shuffle else None

@@ -249,6 +249,7 @@ def make_saver(checkpoint, resume: bool, model, optimizer, history, at: Position
         return Saver()
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(checkpoint)
+    check_place(checkpoint.path)
     facts = {**describe_settings(optimizer, settings), **describe_model(model)}
     dtypes = {str(array.dtype) for array in model.state().values()}
     if not dtypes <= {"float32", "float64"}:
@@ -261,6 +262,17 @@ def make_saver(checkpoint, resume: bool, model, optimizer, history, at: Position
         raise CheckpointError(f"{error} It is left as it is: name another file, or delete "
                               "it.") from None
     return saver
+
+
+def check_place(path) -> None:
+    """A checkpoint's name must be that of a file, new or old, in a folder that is there."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ValueError(f"fit: expected checkpoint to be the name of a file, got {path!r}.")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"fit: expected checkpoint to be a file, and {path} is a folder.")
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"fit: there is no folder {Path(path).parent} for the checkpoint "
+                                f"{path}: make it first.")
 
 
 def opened(path):

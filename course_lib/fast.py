@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from functools import lru_cache, reduce
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from course_lib import layers, pointwise
+from course_lib.doors import check_gradient
 from course_lib.formula import window_counts
 from course_lib.shapes import Windows, as_integer, resolve_windows
 
@@ -194,6 +196,9 @@ class Stage:
 
     def infer(self, x):
         return self.forward(x)[0]
+
+    def begin(self) -> None:
+        """What is done once a batch, before any of its parts: the last one may have failed."""
 
     def finish(self) -> None:
         """What is done once a batch, after all of its parts went forward."""
@@ -531,6 +536,9 @@ class BatchNorm(Stage):
         shift = layer.bias.data - scale * layer.running_mean
         return np.add(x * scale[:, None, None], shift[:, None, None])
 
+    def begin(self):
+        self.seen.clear()
+
     def finish(self):
         images, means, variances = (np.array(column) for column in zip(*self.seen))
         self.seen.clear()
@@ -599,17 +607,18 @@ STAGES = {
 }
 
 
+METHODS = {"forward", "backward", "predict", "compute", "differentiate", "rungs"}  # of a layer
+
+
 def stages_of(model, fused: bool | None = None) -> list[Stage]:
     """The network as stages; what commutes with a max pool that follows goes behind it.
 
     fused: let Numba put chains of stages together; None: where it is installed.
     """
-    from course_lib.fused import available, fuse
-
     stages = []
     for layer in model.layers:
         kinds = STAGES.get(type(layer), (Reference,))
-        if {"forward", "backward", "compute", "differentiate", "rungs"} & set(vars(layer)):
+        if METHODS & set(vars(layer)):
             kinds = (Reference,)  # somebody changed this one
         stages += [kind(layer) for kind in kinds if kind is not AddBias or layer.bias is not None]
     moved = True
@@ -622,11 +631,22 @@ def stages_of(model, fused: bool | None = None) -> list[Stage]:
     for k in reversed(range(len(stages) - 1)):
         if ConvolvePool.takes(stages[k], stages[k + 1]):
             stages[k : k + 2] = [ConvolvePool(*stages[k : k + 2])]
-    if available() if fused is None else fused:
+    if with_numba() if fused is None else fused:
+        from course_lib.fused import fuse
+
         return fuse(stages)
     if len(stages) > 1 and ConvolveApart.takes(*stages[:2]):
         stages[:2] = [ConvolveApart(stages[0].layer)]
     return stages
+
+
+def with_numba() -> bool:
+    """Does Numba take part where nobody chose? Where it is forbidden, nothing of it is touched."""
+    if os.environ.get("COURSE_FUSED") == "0":
+        return False
+    from course_lib.fused import available
+
+    return available()
 
 
 def commutes_with_max(stage: Stage) -> bool:
@@ -644,7 +664,8 @@ class Trainer:
 
     def __init__(self, model, loss, fused: bool | None = None):
         self.model, self.loss = model, loss
-        self.stages = stages_of(model, fused)
+        self.numba = with_numba() if fused is None else fused
+        self.stages = stages_of(model, self.numba)
         learners = [k for k, stage in enumerate(self.stages) if stage.learns]
         self.first = min(learners, default=len(self.stages))
         self.adds_up = "examples" in inspect.signature(loss).parameters
@@ -652,12 +673,15 @@ class Trainer:
         self.parameters = list(model.parameters().values())
         self.known = set()  # shapes and kinds of images that were checked
         self.parts_share_nothing = self.adds_up and self.head == len(self.stages)
+        self.name = repr(model.layers[-1]) if model.layers else ""
 
     def __call__(self, images, labels):
         images, labels = np.asarray(images), np.asarray(labels)
         if len(images) != len(labels) or not known_to_fit(self.model, images, self.known):
             return self.as_the_layers_do(images, labels)
         N, size = len(images), micro_of(self.stages, len(images))
+        for stage in self.stages:
+            stage.begin()
         batch = images.astype(dtype_of(self.parameters, images), copy=False)
         results = [self.step(batch[part], labels[part], N, size)
                    for part in parts(N, size if self.parts_share_nothing else N)]
@@ -678,7 +702,8 @@ class Trainer:
         logits = to_images(y)
         options = {"examples": examples} if self.adds_up else {}
         value, dlogits = self.loss(logits, labels, **options)
-        dy = self.backward(to_columns(dlogits), caches, self.head)
+        check_gradient(dlogits, logits.shape, self.name)
+        dy = self.backward(to_columns(np.asarray(dlogits)), caches, self.head)
         for part, caches in zip(cuts, memory):
             if dy is not None:
                 mine = dy if len(cuts) == 1 else np.ascontiguousarray(dy[..., part])

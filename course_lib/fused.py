@@ -1,7 +1,8 @@
 """Optional: Numba does bias, ReLU and pooling in one pass over memory, where NumPy needs several.
 
-The products stay in BLAS; the numbers are those of the stages in fast.py. Kernels are compiled once
-and kept on disk. Without Numba (the extra `fused`), or with COURSE_FUSED=0, nothing here is used.
+The products stay in BLAS; finite numbers become what the stages in fast.py make of them. Kernels
+are compiled once and kept on disk. Without Numba (the extra `fused`), or with COURSE_FUSED=0,
+nothing here is used.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from course_lib.fast import (
 
 try:
     import numba
-except ImportError:  # the extra is not installed: fast.py does without
+except Exception:  # noqa: BLE001  (not installed, or broken: fast.py does without)
     numba = None
 
 

@@ -132,12 +132,15 @@ def fit(model, images, labels, *, epochs: int = 1, batch_size: int = 32, optimiz
         engine = "fast"
     engine = choose_engine(engine, model, len(images), "fit")
     compute = make_compute(model, loss, engine, workers)
+    if watch is not None and not callable(watch):
+        raise ValueError("fit: expected watch to be a function watch(model, history), got "
+                         f"{watch!r}.")
     dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
     history, at = History(), Position()
     saver = make_saver(checkpoint, resume, model, optimizer, history, at, dict(
         epochs=epochs, batch_size=batch_size, seed=seed, engine=engine, loss=loss, augment=augment,
         images=images, labels=labels, validation=held_out, schedule=schedule, steps=steps,
-        workers=workers))
+        workers=workers, numba=getattr(compute, "numba", False)))
     with (settings_of(model, engine, optimizer), interruptible(history, saver),
           compute if workers > 1 else nullcontext(), text_bar(steps, progress) as bar):
         bar.update(len(history.step_loss))
@@ -310,8 +313,9 @@ def record(history: History, at: Position, examples: int, validation: Evaluation
 
 @contextmanager
 def settings_of(model, engine: str | None, optimizer=None):
-    """Compute by this engine; afterwards rung and learning rate are what they were before."""
+    """Compute by this engine; then rung, learning rate and generators are those from before."""
     before, lr = [layer.engine for layer in model.layers], getattr(optimizer, "lr", None)
+    rngs = [(layer, layer.rng) for layer in model.layers if isinstance(layer, Dropout)]
     if engine is not None:  # beside the fast layout stand vectorised layers
         model.use_engine("vectorised" if engine == "fast" else engine)
     try:
@@ -319,6 +323,8 @@ def settings_of(model, engine: str | None, optimizer=None):
     finally:
         for layer, name in zip(model.layers, before):
             layer.engine = name
+        for layer, rng in rngs:
+            layer.rng = rng
         if optimizer is not None:
             optimizer.lr = lr
 

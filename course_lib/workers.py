@@ -53,6 +53,7 @@ class Pool:
         self.model, self.loss, self.fused = model, loss, fused
         self.count = as_integer(count, "count", "workers.Pool")
         self.alone = fast.Trainer(model, loss, fused)
+        self.numba = self.alone.numba
         if self.count > 1:
             check_can_cut(self.alone, loss)
         self.group = math.lcm(*(layer.group_size or 1 for layer in norms_of(model).values()))
@@ -147,9 +148,10 @@ class Pool:
             shared[...] = own.data
             own.data = shared
         self.share = Share(self.model, self.loss, self.data, self.fused)
+        busy = len(cut(len(images), self.count, self.group))  # a process more would have no part
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:  # in a child Ctrl-C stays blocked: the parent gets it, and ends the child
-            for place in range(1, self.count):
+            for place in range(1, busy):
                 self.others.append(Worker(place, self))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -379,6 +379,26 @@ def test_torch_refuses_layers_that_it_would_not_copy(rng):
         benchmark.in_torch(Sequential([Tanh()]))
 
 
+def test_a_batch_of_more_images_than_there_are_is_refused(here, monkeypatch):
+    with pytest.raises(ValueError, match="at most 10 images, all there are, got 11"):
+        next(benchmark.batches(10, 11, True))
+    few = benchmark.Examples(np.zeros((40, 1, 28, 28), np.float32), np.zeros(40, int), "few")
+    monkeypatch.setattr(benchmark, "load_examples", lambda: few)
+    code, _, err = here("--nets", "A", "--engines", "fast", "--batches", "8,41")
+    assert code == 2 and "--batches: expected at most 40, all images that are here, got 41" in err
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--json", "nowhere/a.json"), "--json nowhere/a.json: there is no folder nowhere."),
+    (("--json", "."), "--json .: expected a file, and a folder is there."),
+    (("--plot", "nowhere/a.png"), "--plot nowhere/a.png: there is no folder nowhere."),
+])
+def test_what_cannot_be_written_is_found_before_the_measuring(words, message, here, monkeypatch):
+    monkeypatch.setattr(benchmark, "measure", lambda *_: pytest.fail("measured"))
+    code, _, err = here("--short", "--engines", "fast", *words)
+    assert code == 1 and message in err
+
+
 def test_batches_are_all_images_once_and_the_same_for_everyone():
     shuffled = benchmark.batches(23, 5, shuffle=True)
     epochs = [np.concatenate(list(itertools.islice(shuffled, 4))) for _ in range(2)]

@@ -551,7 +551,8 @@ def test_reduced_motion_does_not_start_by_itself(chromium, tmp_path):
     w.play()
     build_site([write(tmp_path, "01_a", notebook(code("w", shown(w))))], tmp_path)
     for motion, expected in (("reduce", (0, 0)), ("no-preference", (0, 1))):
-        with page_with_clock(chromium, (tmp_path / "01_a.html").as_uri(), reduced_motion=motion) as page:
+        address = (tmp_path / "01_a.html").as_uri()
+        with page_with_clock(chromium, address, reduced_motion=motion) as page:
             view = View(page)
             page.clock.run_for(700)
             assert view.position == expected

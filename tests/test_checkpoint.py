@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_lib import npz
+from course_lib import fast, npz
 from course_lib.checkpoint import Checkpoint, CheckpointError, FileSaver
 from course_lib.data import make_lines
 from course_lib.layers import (
@@ -568,6 +568,27 @@ def test_wrong_words_are_refused(tmp_path):
     half = Sequential([Flatten(), Dense(64, 2, dtype=np.float16)])
     with pytest.raises(CheckpointError, match="float16"):
         train(checkpoint=tmp_path / "r", model=half)
+
+
+def test_a_place_for_no_file_is_named(tmp_path):
+    for path, error, message in (
+            (5, ValueError, "expected checkpoint to be the name of a file, got 5"),
+            ("", ValueError, "expected checkpoint to be the name of a file, got ''"),
+            (tmp_path, IsADirectoryError, "expected checkpoint to be a file, and .* is a folder"),
+            (tmp_path / "no" / "r", FileNotFoundError, "there is no folder .*no for the checkp")):
+        with pytest.raises(error, match=message):
+            train(checkpoint=path)
+
+
+def test_a_run_goes_on_with_numba_only_if_it_began_with_it(tmp_path, monkeypatch):
+    for began, goes_on in (("0", "1"), ("1", "0")):
+        path = tmp_path / began
+        monkeypatch.setattr(fast, "with_numba", lambda: began == "1")
+        augment = broken(path, engine="fast")
+        monkeypatch.setattr(fast, "with_numba", lambda: goes_on == "1")
+        with pytest.raises(CheckpointError, match=f"numba: {began == '1'} there, "
+                                                  f"{goes_on == '1'} here"):
+            train(path, augment=augment, engine="fast", resume=True)
 
 
 def test_a_plain_path_is_enough(tmp_path):

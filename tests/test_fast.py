@@ -1,8 +1,10 @@
 """The fast layout: the same numbers as the layers and as PyTorch, whatever the network."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from course_lib.model import Sequential
 from course_lib.pool import max_pool2d, max_pool2d_backward
 from course_lib.shapes import resolve_windows
 
+ROOT = Path(__file__).parents[1]
 LOSSES = [losses.softmax_cross_entropy, losses.hinge, lambda z, t: losses.hinge(z, t, "crammer")]
 
 
@@ -523,6 +526,64 @@ def test_a_batch_norm_with_one_value_a_channel_is_refused_by_name():
         fast.Trainer(model, losses.softmax_cross_entropy)(np.zeros((1, 1, 3, 3)), [0])
 
 
+@pytest.mark.parametrize("change, got", [
+    (lambda d: d[:, :2], "(3, 2)"), (lambda d: d.T, "(4, 3)"), (lambda d: d[0], "(4,)"),
+])
+def test_a_wrong_gradient_from_a_loss_is_refused_in_the_layers_words(change, got):
+    def loss(logits, labels):
+        value, dlogits = losses.softmax_cross_entropy(logits, labels)
+        return value, change(dlogits)
+
+    model = Sequential([Flatten(), Dense(8, 4, rng=np.random.default_rng(0))])
+    images, labels = np.zeros((3, 1, 2, 4)), np.arange(3)
+    told = []
+    for compute in (fast.Trainer(model, loss), lambda x, t: model.backward(
+            loss(model.forward(x), t)[1])):
+        with pytest.raises(ValueError, match="upstream gradient dy") as error:
+            compute(images, labels)
+        told.append(str(error.value))
+    assert told[0] == told[1] and f"got {got}" in told[0]
+
+
+def test_a_gradient_may_be_a_list_as_for_the_layers():
+    model = Sequential([Flatten(), Dense(8, 4, rng=np.random.default_rng(0))])
+    images, labels = np.random.default_rng(0).random((3, 1, 2, 4)), np.arange(3)
+    fast.Trainer(model, losses.softmax_cross_entropy)(images, labels)
+    expected = model.layers[1].weight.grad.copy()
+    model.layers[1].weight.grad[...] = 0
+
+    def listed(logits, labels):
+        value, dlogits = losses.softmax_cross_entropy(logits, labels)
+        return value, dlogits.tolist()
+
+    fast.Trainer(model, listed)(images, labels)
+    assert np.array_equal(model.layers[1].weight.grad, expected)
+
+
+def test_a_call_that_failed_leaves_no_statistics_behind():
+    def run(*labels):
+        model = Sequential([BatchNorm2D(2, group_size=2), Flatten(),
+                            Dense(8, 3, rng=np.random.default_rng(0))])
+        trainer = fast.Trainer(model, losses.softmax_cross_entropy)
+        for some in labels:
+            try:
+                trainer(np.random.default_rng(len(some)).normal(size=(len(some), 2, 2, 2)), some)
+            except ValueError:
+                continue
+        return model.layers[0].running_mean
+
+    good, bad = np.array([0, 1, 2, 0]), np.array([0, 9])
+    assert np.array_equal(run(bad, good), run(good)) and run(good).any()
+
+
+def test_a_layer_that_predicts_otherwise_is_asked(monkeypatch):
+    model = Sequential([Conv2D(1, 2, 3, rng=np.random.default_rng(0)), ReLU(), Flatten()])
+    images = np.random.default_rng(1).normal(size=(3, 1, 5, 5))
+    monkeypatch.setattr(model.layers[1], "predict", lambda x: 3 * x, raising=False)
+    assert np.allclose(fast.predict(model, images), model.predict(images))
+    assert (fast.predict(model, images) < 0).any()
+
+
 def test_the_memory_of_a_step():
     """Floors of what was promised, beyond data, parameters and gradients, batch 128."""
     rng = np.random.default_rng(0)
@@ -551,6 +612,20 @@ def test_without_numba_nothing_is_missing(monkeypatch):
     result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True,
                             text=True, check=True)
     assert result.stdout == "False (3, 2)\n" and result.stderr == ""
+
+
+def test_a_broken_numba_is_none(tmp_path):
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text("raise OSError('no shared object')")
+    script = ("import sys, numpy as np; from course_lib import fast; "
+              "from course_lib.model import Sequential; from course_lib.layers import Flatten; "
+              "fast.predict(Sequential([Flatten()]), np.zeros((2, 1, 2, 2))); "
+              "print(fast.with_numba(), 'course_lib.fused' in sys.modules)")
+    for forbidden, said in (("1", "False True"), ("0", "False False")):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                              cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path),
+                                             "COURSE_FUSED": forbidden})
+        assert done.stdout.strip() == said, done.stderr
 
 
 def test_numba_is_used_where_it_is_and_can_be_forbidden(monkeypatch):

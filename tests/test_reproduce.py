@@ -1,5 +1,6 @@
 """`course reproduce` as a user types it: small experiments in this process, a real one in another."""
 
+import copy
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from small_experiments import shrink
 from course_lib import data
 from course_lib.commands import reproduce as command
 from course_lib.experiments import report
+from course_lib.experiments.measure import stored
 from course_lib.experiments.systems import EXPERIMENTS
 
 FOLDER = Path(__file__).parents[1]
@@ -77,7 +79,36 @@ def test_full_runs_what_only_full_has(no_mnist, monkeypatch, capsys):
     assert {trial.name for trial in EXPERIMENTS["s4"].trials} == set(result["trials"])
 
 
+def test_a_folder_of_other_digits_is_replaced_and_a_strangers_is_not(
+        no_mnist, monkeypatch, tmp_path, capsys):
+    shrink(monkeypatch, "s1")
+    other = tmp_path / "s1_images" / "train"
+    other.mkdir(parents=True)
+    for name in ("zero_99999.png", "one_99998.png", "labels.txt"):
+        (other / name).write_text("of other digits")
+    status, _, err = here("S1", "--out", tmp_path, "--seeds", "1", capsys=capsys)
+    assert status == 0, err
+    assert len(data.load_image_folder(other)[0]) == 200 and not (other / "zero_99999.png").exists()
+    (other / "zero_holiday.png").write_text("of a stranger")
+    monkeypatch.setattr(command, "measure", lambda *_, **__: pytest.fail("measured"))
+    status, _, err = here("s1", "--out", tmp_path, capsys=capsys)
+    assert status == 1 and "holds zero_holiday.png, which is none of them" in err
+    assert (other / "zero_holiday.png").exists()
+
+
+def test_a_run_that_diverged_is_drawn_as_far_as_it_came():
+    result = copy.deepcopy(stored("s1"))
+    run = result["trials"]["lr 0.2"][0]
+    run["loss"] = [*run["loss"][:3], *[None] * 7]
+    axes = report.figures(result)["learning_rates"].figure.axes[0]
+    lengths = sorted(len(line.get_xdata()) for line in axes.lines)
+    assert lengths[0] == 3 and lengths[-1] == 10
+    run["loss"] = [None] * 10
+    report.figures(result)
+
+
 @pytest.mark.parametrize("words, status, told", [
+    (["s2", "--out", ""], 2, "--out: expected a name, got nothing"),
     (["s5"], 2, "invalid choice: 's5'"),
     ([], 2, "SYSTEM"),
     (["s2", "--seeds", "0"], 2, "expected a whole number, 1 to 10000, got '0'"),

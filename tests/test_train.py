@@ -412,6 +412,30 @@ def test_validation_does_not_change_training():
 
 
 # Watching and stopping
+def test_watch_must_be_a_function_before_anything_is_trained():
+    model = small()
+    before = model.state()
+    with pytest.raises(ValueError, match=r"watch to be a function watch\(model, history\), got 5"):
+        quiet(model, *data(7), watch=5)
+    assert all(np.array_equal(before[name], array) for name, array in model.state().items())
+
+
+def test_generators_of_dropout_are_the_users_afterwards():
+    rng = np.random.default_rng(8)
+    model = Sequential([Dropout(0.5, rng=rng), Dense(2, 3, rng=np.random.default_rng(0))])
+    quiet(model, *data(7))
+    assert model.layers[0].rng is rng and rng.random() == np.random.default_rng(8).random()
+
+
+@pytest.mark.parametrize("pixels, message", [
+    (-1, "pixels >= 0|at least 0"), (1.5, "pixels"), ("1", "pixels"), (None, "pixels"),
+    (6, "less than the image's size, 6 x 7, got 6"), (10**6, "less than the image's size"),
+])
+def test_a_shift_is_less_than_the_image(pixels, message):
+    with pytest.raises(ValueError, match=message):
+        random_shift(np.zeros((2, 1, 6, 7)), np.random.default_rng(0), pixels)
+
+
 def test_watch_sees_every_epoch_and_may_stop():
     seen = []
 

@@ -335,6 +335,9 @@ WRONG = [
     (["--lr", "0"], 2, r"--lr: expected a number above 0, got '0'"),
     (["--lr", "nan"], 2, r"--lr: expected a number above 0, got 'nan'"),
     (["--lr", "inf"], 2, r"--lr: expected a number above 0, got 'inf'"),
+    (["--out", ""], 2, r"--out: expected a name, got nothing \(an empty variable\?\)"),
+    (["--config", ""], 2, r"--config: expected a name, got nothing"),
+    (["--data", ""], 2, r"--data: expected a name, got nothing"),
     (["--validation", "1"], 2, r"--validation: expected a share like 0\.1, got '1'"),
     (["--seed", "-1"], 2, r"--seed"),
     (["--optimizer", "adem"], 2, r"--optimizer: invalid choice: 'adem'"),
@@ -410,7 +413,33 @@ def test_a_wrong_folder(tmp_path, folder, capsys):
 def test_out_is_checked_before_the_training(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     status, out, err = here("--data", "lines", "--out", tmp_path / "file", capsys=capsys)
-    assert status == 1 and "file" in err and "epoch" not in out
+    assert status == 1 and "epoch" not in out
+    assert f"--out {tmp_path / 'file'}: expected a folder, and a file is there" in err
+
+
+def test_a_full_disk_costs_pictures_and_no_weights(tmp_path, capsys, monkeypatch):
+    write = Path.write_bytes
+
+    def full(path, content):
+        if path.suffix == ".png":
+            write(path, content[:100])
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, _, err = here("--data", "lines", "--epochs", "1", "--out", tmp_path, capsys=capsys)
+    assert status == 1 and "No space left on device" in err and "curves.png" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.npz", "history.json",
+                                                          "weights.npz"}
+
+
+def test_too_little_memory_is_no_traceback(capsys, monkeypatch):
+    def fail(*words, **options):
+        raise MemoryError("9 TiB")
+
+    monkeypatch.setattr(command, "fit", fail)
+    status, _, err = here("--data", "lines", capsys=capsys)
+    assert status == 1 and "too little memory (9 TiB). Try a smaller --batch-size" in err
 
 
 def test_a_diverged_run_says_so_and_leaves_no_weights(tmp_path):

@@ -360,6 +360,16 @@ def test_a_count_is_a_whole_number(count):
 
 
 @on_linux
+@on_linux
+def test_no_more_processes_than_parts():
+    model, (images, labels) = network(group=4), digits(10)
+    with workers.Pool(model, losses.softmax_cross_entropy, count=50) as compute:
+        compute(images, labels)
+        assert len(compute.others) == 2, "three groups of four: three parts, one of them here"
+        compute(*digits(22))
+        assert len(compute.others) == 5
+
+
 def test_dropouts_with_one_generator_are_refused():
     model, (images, labels) = network(), digits()
     model.layers[4].rng = model.layers[8].rng

@@ -5,6 +5,7 @@ Standard library only, for this runs before anything is installed; imports a com
 
 from __future__ import annotations
 
+import argparse
 import ast
 import difflib
 import importlib
@@ -62,6 +63,42 @@ def one_blas_thread() -> None:
     """
     for variable in THREADS:
         os.environ.setdefault(variable, "1")
+
+
+def some_name(word: str) -> str:
+    """An option's name of a file or folder: an empty one is a shell variable that nobody set."""
+    if not word:
+        raise argparse.ArgumentTypeError("expected a name, got nothing (an empty variable?)")
+    return word
+
+
+def folder_to_write(option: str, name: str | None) -> Path | None:
+    """Make the folder before the work: one that cannot be written is found out early."""
+    if name is None:
+        return None
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{option} {folder}: expected a folder, and a file is there. Name "
+                                 "another one.") from None
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{option} {folder}: cannot be written. Name another folder.")
+    return folder
+
+
+def check_file_to_write(option: str, name: str | None) -> None:
+    """The same for a file: it may be new, its folder is there."""
+    if name is None:
+        return
+    path = Path(name)
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} {path}: expected a file, and a folder is there.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: there is no folder {path.parent}. Make it "
+                                "first.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"{option} {path}: cannot be written. Name another file.")
 
 
 def explain(name: str, words: list[str]) -> int:

@@ -13,7 +13,8 @@ vectorised, fast, fused, torch, channels_last. Networks: A conv 8, pool, conv 16
 B conv 32, conv 64, pool, dense 128, dense 10; C conv 16, pool, dense 128, dense 10.
 
 Exit status: 0 measured, 1 an engine computes something else than the others (the first training
-losses differ), the data are damaged or more than one thread computes, 2 the command line is wrong.
+losses differ), a file cannot be read or written, or more than one thread computes, 2 the command
+line is wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from course_lib import benchmark, machine
 from course_lib.benchmark import LOOPS, MODES, NETS, TOLERANCE, Row
-from course_lib.commands import THREADS
+from course_lib.commands import THREADS, check_file_to_write, some_name
 from course_lib.data import DataError
 
 BATCHES = (8, 32, 64, 128, 256)
@@ -73,9 +74,15 @@ def again(words: list[str], settings: dict[str, str]) -> int:
 def run(arguments: argparse.Namespace, words: list[str], say) -> int:
     """Measure, print, write."""
     engines = [name for name in arguments.engines if not benchmark.lacking(name)]
+    check_file_to_write("--json", None if arguments.json == "-" else arguments.json)
+    check_file_to_write("--plot", arguments.plot)
+    examples = benchmark.load_examples()
+    if max(arguments.batches) > len(examples.images):
+        print(f"course bench: --batches: expected at most {len(examples.images):,}, all images "
+              f"that are here, got {max(arguments.batches):,}", file=sys.stderr)
+        return 2
     report = about(arguments, engines)
     say_head(report, arguments, say)
-    examples = benchmark.load_examples()
     report["data"] = examples.name
     say(f"Images: {examples.name}.")
     rows, roof = [], report["roof"]["sgemm_flops_per_second"]
@@ -326,8 +333,8 @@ def parse(words: list[str]) -> argparse.Namespace:
                         help="CPU seconds of a block; default 0.2")
     parser.add_argument("--short", action="store_true",
                         help="net A, batch 32, short blocks: half a minute")
-    parser.add_argument("--json", metavar="FILE", help="write everything; - for stdout, and the "
-                        "table then goes to stderr")
+    parser.add_argument("--json", metavar="FILE", type=some_name, help="write everything; - for "
+                        "stdout, and the table then goes to stderr")
     parser.add_argument("--plot", metavar="FILE.png", type=png, help="draw rates by batch size")
     parser.add_argument("--tuned-malloc", action="store_true",
                         help="with glibc's trim and mmap thresholds raised (Linux)")

@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import shutil
 import sys
 from pathlib import Path
 
+from course_lib.commands import folder_to_write, some_name
 from course_lib.experiments import report, trials
 from course_lib.experiments.measure import (
     EXECUTORS, find_source, measure, open_executor, save, shortened,
 )
 from course_lib.experiments.systems import EXPERIMENTS
+
+
+IMAGES = "s1_images"  # in --out: S1's folders of images
 
 
 def main(words: list[str] | None = None) -> int:
@@ -44,7 +48,9 @@ def main(words: list[str] | None = None) -> int:
 
 def run(keys: list[str], arguments: argparse.Namespace, say) -> None:
     """Measure, print, write."""
-    out = _make_folder(arguments.out)
+    out = folder_to_write("--out", arguments.out)
+    if out and "s1" in keys:
+        _check_is_ours(out / IMAGES)
     source, results = find_source(say), []
     with open_executor(arguments.executor, arguments.workers) as executor:
         for key in keys:
@@ -70,20 +76,19 @@ def write(out: Path, result: dict) -> list[str]:
         (out / f"{key}_{name}.alt.txt").write_text(picture.alt + "\n", encoding="utf-8")
         written.append(f"{key}_{name}.png")
     if key == "s1":
-        trials.write_image_folders(out / "s1_images", report.source_of(result))
-        written.append("s1_images/")
+        shutil.rmtree(out / IMAGES, ignore_errors=True)  # of an earlier run, perhaps other digits
+        trials.write_image_folders(out / IMAGES, report.source_of(result))
+        written.append(f"{IMAGES}/")
     return written
 
 
-def _make_folder(out: str | None) -> Path | None:
-    """Make --out before anything is run: a folder that cannot be written is found out early."""
-    if out is None:
-        return None
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--out {folder}: cannot be written. Name another folder.")
-    return folder
+def _check_is_ours(folder: Path) -> None:
+    """What stands where S1's images go must be S1's images, for it will be replaced."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "labels.txt" and not path.match("*e_?????.png") \
+                and not path.match("zero_?????.png"):
+            raise FileExistsError(f"--out: {folder} is where S1's images go, and holds "
+                                  f"{path.name}, which is none of them. Name another folder.")
 
 
 def _count(word: str) -> int:
@@ -100,13 +105,14 @@ def _parser() -> argparse.ArgumentParser:
                          for key, experiment in EXPERIMENTS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("systems", nargs="+", choices=[*EXPERIMENTS, "all"], metavar="SYSTEM",
-                        help="s0, s1, s2, s3, s4 or all")
+    parser.add_argument("systems", nargs="+", type=str.lower, choices=[*EXPERIMENTS, "all"],
+                        metavar="SYSTEM", help="s0, s1, s2, s3, s4 or all")
     parser.add_argument("--full", action="store_true",
                         help="everything as published, and more seeds: hours, not minutes")
     parser.add_argument("--seeds", type=_count, metavar="N",
                         help="N runs of everything (without it each has its own number)")
-    parser.add_argument("--out", metavar="DIR", help="write tables, figures and JSON there")
+    parser.add_argument("--out", metavar="DIR", type=some_name,
+                        help="write tables, figures and JSON there")
     parser.add_argument("--executor", choices=EXECUTORS, default="serial",
                         help="where runs are done (the numbers are the same); dask needs the "
                              "extra `cluster` and joins DASK_SCHEDULER_ADDRESS where that is set")

@@ -9,12 +9,13 @@ Options: --config --data --epochs --batch-size --lr --optimizer --validation --s
 --resume --json
 
 With --out the run is kept in the folder while it goes on (checkpoint.npz). One that was cut off
-(Ctrl-C, a crash, a lost machine) goes on with the same words and --resume, to the same weights as
-without the break; without --resume it is not overwritten. Other words are refused.
+(Ctrl-C, a crash, a power cut) goes on with the same words and --resume, to the same weights as
+without the break: bit for bit on the same machine with the same packages, to rounding on another
+one. Without --resume it is not overwritten. Other words are refused.
 
-Exit status: 0 trained, 1 the data or the training failed (its loss is no longer a number), 2 the
-command line or the network's text is wrong, 130 interrupted by Ctrl-C (what was learned till then
-is judged and kept).
+Exit status: 0 trained, 1 a file, the data or the training failed (its loss is no longer a number),
+2 the command line or the network's text is wrong, 130 interrupted by Ctrl-C (what was learned till
+then is judged and kept).
 
 A network that learned nothing gets a sentence on stderr and "learned_nothing": true in --json; the
 status stays 0, for the numbers are right and a short trial run is no failure. It means: on the
@@ -39,6 +40,7 @@ import numpy as np
 from tqdm import tqdm
 
 from course_lib import config, data, optim, plots
+from course_lib.commands import folder_to_write, some_name
 from course_lib.train import (
     Evaluation, History, confusion_matrix, evaluate, fit, split_validation, wilson_interval,
 )
@@ -84,12 +86,16 @@ def main(words: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"course train: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"course train: too little memory ({error}). Try a smaller --batch-size or network.",
+              file=sys.stderr)
+        return 1
 
 
 def run(arguments: argparse.Namespace, say) -> int:
     """Read, train, judge, write; say what happens."""
     recipe = config.read(arguments.config) if arguments.config else None
-    out = _make_folder(arguments.out)
+    out = folder_to_write("--out", arguments.out)
     seed = _first(arguments.seed, recipe and recipe.train.get("seed"), 0)
     examples = load(arguments.data, recipe, seed, say)
     settings = choose_settings(arguments, recipe, examples, seed)
@@ -342,16 +348,22 @@ def _plain(value):
 
 
 def write(out: Path, model, examples, result, history, facts, say) -> None:
-    """weights.npz, history.json, curves.png, confusion.png and errors.png, those that can be."""
+    """weights.npz, history.json, curves.png, confusion.png and errors.png, those that can be.
+
+    What costs most to make again comes first: a disk may be full.
+    """
+    written = []
+    if not facts["diverged"]:
+        config.save(out / "weights.npz", model)
+        written.append("weights.npz")
     (out / "history.json").write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n",
                                       encoding="utf-8")
-    written = ["history.json"]
+    written.append("history.json")
     if history.epoch:
         plots.show_curves(facts["history"]).save(out / "curves.png")
         written.append("curves.png")
     if not facts["diverged"]:
-        config.save(out / "weights.npz", model)
-        written += ["weights.npz", *_write_mistakes(out, model, examples, result)]
+        written += _write_mistakes(out, model, examples, result)
     for name in {"curves.png", "confusion.png", "errors.png", "weights.npz"} - set(written):
         (out / name).unlink(missing_ok=True)  # of an earlier run: it would contradict this one
     say(f"wrote {', '.join(written)} into {out}")
@@ -381,17 +393,6 @@ def _write_mistakes(out: Path, model, examples, result) -> list[str]:
 def _speaker(stream):
     """Print a line without tearing the progress bar."""
     return lambda line: tqdm.write(line, file=stream)
-
-
-def _make_folder(out: str | None) -> Path | None:
-    """Make --out before the training: a folder that cannot be written is found out early."""
-    if out is None:
-        return None
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--out {folder}: cannot be written. Name another folder.")
-    return folder
 
 
 def _first(*values):
@@ -458,9 +459,10 @@ def _parser() -> argparse.ArgumentParser:
         + config.describe(DEFAULT_RECIPE) + _recipes(), allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", metavar="FILE", help="the network, in the text form below")
-    parser.add_argument("--data", metavar="DATA", help="mnist, small, lines or an image FOLDER "
-                        "(with train/ and test/ in it, or it is divided)")
+    parser.add_argument("--config", metavar="FILE", type=some_name,
+                        help="the network, in the text form below")
+    parser.add_argument("--data", metavar="DATA", type=some_name, help="mnist, small, lines or an "
+                        "image FOLDER (with train/ and test/ in it, or it is divided)")
     parser.add_argument("--epochs", type=count, metavar="N", help="times through all images")
     parser.add_argument("--batch-size", type=count, metavar="N", help="images a step")
     parser.add_argument("--lr", metavar="X", help="learning rate (the schedule's peak)",
@@ -474,7 +476,8 @@ def _parser() -> argparse.ArgumentParser:
                                      int))
     parser.add_argument("--workers", type=count, default=1, metavar="N", help="processes that "
                         "share the work of each step (Linux)")
-    parser.add_argument("--out", metavar="DIR", help="write weights, history and pictures there")
+    parser.add_argument("--out", metavar="DIR", type=some_name,
+                        help="write weights, history and pictures there")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out that "
                         "was cut off; all other words as they were")
     parser.add_argument("--json", action="store_true",
