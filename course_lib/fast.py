@@ -563,7 +563,12 @@ class Dropout(Stage):
 
 
 class Flatten(Stage):
-    """(H, C, W, N) -> (C*H*W, N), channel by channel, as the layer counts."""
+    """(H, C, W, N) -> (C*H*W, N), channel by channel, as the layer counts.
+
+    by_channels: the stage before it writes, and takes back, maps that lie so in memory.
+    """
+
+    by_channels = False
 
     def forward(self, x):
         if x.ndim != 4:
@@ -575,7 +580,8 @@ class Flatten(Stage):
         if len(shape) != 4:
             return dy.reshape(shape)
         H, C, W, N = shape
-        return np.ascontiguousarray(dy.reshape(C, H, W, N).transpose(1, 0, 2, 3))
+        dx = dy.reshape(C, H, W, N).transpose(1, 0, 2, 3)
+        return dx if self.by_channels else np.ascontiguousarray(dx)
 
 
 class Reference(Stage):

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from course_lib.fast import (
-    AddBias, BatchNorm, ConvolvePool, MaxPool, ReLU, Stage, is_plain,
+    AddBias, BatchNorm, ConvolvePool, Flatten, MaxPool, ReLU, Stage, is_plain,
 )
 
 try:
@@ -78,25 +78,30 @@ def unpool_window(dy, code, alpha, first, second, third, fourth):
 
 
 @compiled
-def pool_bias_relu(x, bias, alpha, y, code):
-    """2x2 windows of x (2*OH or more, C, 2*OW or more, N) -> y and code (OH, C, OW, N)."""
-    OH, C, OW, N = y.shape
+def pool_bias_relu(x, bias, alpha, y, down, across, code):
+    """2x2 windows of x (2*OH or more, C, 2*OW or more, N) -> y (OH*C, OW, N), code (OH, C, OW, N).
+
+    Row h of channel c is y[h * down + c * across]: see in_rows.
+    """
+    OH, C, OW, N = code.shape
     for h in range(OH):
         for c in range(C):
+            row = y[h * down + c * across]
             for w in range(OW):
                 pool_window(x[2 * h, c, 2 * w], x[2 * h, c, 2 * w + 1],
                             x[2 * h + 1, c, 2 * w], x[2 * h + 1, c, 2 * w + 1],
-                            bias[c], alpha, y[h, c, w], code[h, c, w])
+                            bias[c], alpha, row[w], code[h, c, w])
 
 
 @compiled
-def pool_bias_relu_backward(dy, code, alpha, dx, dbias):
-    """Write dx at the pixels of whole windows, add to dbias."""
-    OH, C, OW, N = dy.shape
+def pool_bias_relu_backward(dy, down, across, code, alpha, dx, dbias):
+    """Write dx at the pixels of whole windows, add to dbias; dy in rows as y."""
+    OH, C, OW, N = code.shape
     for h in range(OH):
         for c in range(C):
+            row = dy[h * down + c * across]
             for w in range(OW):
-                dbias[c] += unpool_window(dy[h, c, w], code[h, c, w], alpha,
+                dbias[c] += unpool_window(row[w], code[h, c, w], alpha,
                                           dx[2 * h, c, 2 * w], dx[2 * h, c, 2 * w + 1],
                                           dx[2 * h + 1, c, 2 * w], dx[2 * h + 1, c, 2 * w + 1])
 
@@ -205,7 +210,12 @@ def batch_norm_dx(dy, x, mean, scale, average, slope):
 
 # Stages made of these kernels, in place of those of fast.py
 class PoolBiasReLU(Stage):
-    """2x2 max pooling, and what stands behind it of bias and ReLU (no ReLU is slope 1)."""
+    """2x2 max pooling, and what stands behind it of bias and ReLU (no ReLU is slope 1).
+
+    by_channels: its output lies in memory channel by channel, so that Flatten moves nothing.
+    """
+
+    by_channels = False
 
     def __init__(self, pool, bias=None, relu=None):
         super().__init__(pool.layer)
@@ -215,9 +225,11 @@ class PoolBiasReLU(Stage):
 
     def forward(self, x):
         H, C, W, N = x.shape
-        y = np.empty((H // 2, C, W // 2, N), x.dtype)
+        y = np.empty((C, H // 2, W // 2, N), x.dtype).transpose(1, 0, 2, 3) if self.by_channels \
+            else np.empty((H // 2, C, W // 2, N), x.dtype)
         code = np.empty(y.shape, np.uint8)
-        pool_bias_relu(x, numbers(self.bias, C, x.dtype), x.dtype.type(self.alpha), y, code)
+        pool_bias_relu(x, numbers(self.bias, C, x.dtype), x.dtype.type(self.alpha), *in_rows(y),
+                       code)
         return y, (code, x.shape)
 
     def backward(self, dy, cache, need_dx):
@@ -225,7 +237,7 @@ class PoolBiasReLU(Stage):
         whole = H % 2 == W % 2 == 0
         dx = (np.empty if whole else np.zeros)((H, C, W, N), dy.dtype)
         dbias = np.zeros(C, dy.dtype)
-        pool_bias_relu_backward(dy, code, dy.dtype.type(self.alpha), dx, dbias)
+        pool_bias_relu_backward(*in_rows(dy), code, dy.dtype.type(self.alpha), dx, dbias)
         if self.learns:
             self.bias.give(dbias)
         return dx
@@ -342,6 +354,9 @@ def fuse(stages: list[Stage]) -> list[Stage]:
         else:
             result.append(stages[k])
             k += 1
+    for before, flat in zip(result, result[1:]):
+        if isinstance(before, PoolBiasReLU) and isinstance(flat, Flatten):
+            before.by_channels = flat.by_channels = True
     return result
 
 
@@ -353,6 +368,15 @@ def following(stages: list[Stage], k: int) -> dict[str, Stage]:
     if k < len(stages) and isinstance(stages[k], ReLU) and stages[k].alpha >= 0:
         chain["relu"] = stages[k]
     return chain
+
+
+def in_rows(x):
+    """(OH, C, OW, N), stored row by row or channel by channel -> (OH*C, OW, N), row h of channel c
+    being number h * down + c * across; returns that view, down and across."""
+    OH, C = x.shape[:2]
+    if x.flags.c_contiguous:
+        return x.reshape(OH * C, *x.shape[2:]), C, 1
+    return x.transpose(1, 0, 2, 3).reshape(C * OH, *x.shape[2:]), 1, OH
 
 
 def by_channel(x):

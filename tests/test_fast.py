@@ -640,6 +640,32 @@ def test_numba_is_used_where_it_is_and_can_be_forbidden(monkeypatch):
                      "Flatten", "Dense", "AddBias"]
 
 
+@pytest.mark.parametrize("N", [1, 5, 40])
+def test_a_fused_pool_before_flatten_lays_its_maps_as_flatten_wants_them(N):
+    model, rng = net_c(np.float64), np.random.default_rng(0)
+    images, labels = rng.normal(size=(N, 1, 28, 28)), rng.integers(0, 10, N)
+    plain, fuse = (fast.Trainer(model, losses.softmax_cross_entropy, fused=with_numba)
+                   for with_numba in (False, True))
+    place = [type(stage).__name__ for stage in fuse.stages].index("Flatten")
+    pool, flatten = fuse.stages[place - 1 : place + 1]
+    y, cache = pool.forward(rng.normal(size=(9, 16, 7, N)))
+    flat, shape = flatten.forward(y)
+    assert np.shares_memory(flat, y) and np.array_equal(flat.reshape(16, 4, 3, N), y.swapaxes(0, 1))
+    back = rng.normal(size=flat.shape)
+    dy = flatten.backward(back, shape, True)
+    assert np.shares_memory(dy, back)
+    assert np.array_equal(dy, back.reshape(16, 4, 3, N).swapaxes(0, 1))
+    other = pool.backward(dy.copy(order="C"), cache, True)  # each uses its dy up
+    assert np.array_equal(pool.backward(dy, cache, True), other)
+    found = []
+    for trainer in (plain, fuse):
+        for parameter in model.parameters().values():
+            parameter.grad[...] = 0
+        trainer(images, labels)
+        found.append([parameter.grad.copy() for parameter in model.parameters().values()])
+    assert all(np.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(*found))
+
+
 def test_what_commutes_with_a_maximum_and_what_does_not():
     def names(*layers):
         return [type(s).__name__ for s in fast.stages_of(Sequential(list(layers)), fused=False)]
