@@ -642,6 +642,7 @@ def test_numba_is_used_where_it_is_and_can_be_forbidden(monkeypatch):
 
 @pytest.mark.parametrize("N", [1, 5, 40])
 def test_a_fused_pool_before_flatten_lays_its_maps_as_flatten_wants_them(N):
+    need("numba")
     model, rng = net_c(np.float64), np.random.default_rng(0)
     images, labels = rng.normal(size=(N, 1, 28, 28)), rng.integers(0, 10, N)
     plain, fuse = (fast.Trainer(model, losses.softmax_cross_entropy, fused=with_numba)
