@@ -511,6 +511,7 @@ def test_the_same_mistakes_as_students_write_them(name, expected, edits, capfd):
     out = capfd.readouterr().out
     assert result.state == "failed" and result.mistake == expected, out
     assert "in the case below, " not in out, "the mistake explains every case"
+    assert "never calls" not in out
 
 
 def test_there_are_as_many_student_mistakes_as_promised():
@@ -623,6 +624,20 @@ def test_misbehaving_answers_are_rejected_and_described(name, answer, sentence, 
     result = getattr(check, name)(answer)
     out, err = capfd.readouterr()
     assert result.state == "failed" and sentence in out and err == ""
+
+
+def test_a_test_that_stops_and_misses_is_told_of_the_stop_first(capsys):
+    """No single verdict is named where an error hides others."""
+    def stops_late(study):
+        chosen, reported = study(*SCORES)
+        if chosen == 2 and reported != 0.8:
+            raise ZeroDivisionError
+        return True
+
+    result = check.prove_study(stops_late)
+    out = capsys.readouterr().out
+    assert result.mistake is None and "stopped with ZeroDivisionError" in out.splitlines()[0]
+    assert "in the case below" not in out and "never calls" not in out
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name.startswith("prove")])
