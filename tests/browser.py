@@ -16,6 +16,13 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
 LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "ws://127.0.0.1:")
 ROOT = Path(__file__).parents[1]
+RUN_CELL = """async (index) => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    panel.content.activeCellIndex = index;
+    await window.jupyterapp.commands.execute('notebook:run-cell');
+    const outputs = panel.content.widgets[index].model.outputs.toJSON();
+    return outputs.map((output) => output.text ?? output.evalue ?? '').flat().join('');
+}"""
 
 
 @contextmanager
@@ -97,6 +104,20 @@ def open_notebook(page):
     kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
     page.wait_for_function(kernel, timeout=60_000)
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+
+
+def run_cell(page, index):
+    """Run one cell of the open notebook; return what it printed."""
+    return page.evaluate(RUN_CELL, index).strip()
+
+
+def run_cell_until(page, index, expected, tries=50):
+    """Run a cell until it prints this: JupyterLab holds changes back while the kernel is busy."""
+    for _ in range(tries):
+        if (found := run_cell(page, index)) == expected:
+            break
+        page.wait_for_timeout(100)
+    assert found == expected
 
 
 def wait_for(server, address, log, seconds=60):

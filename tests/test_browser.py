@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import jupyter_lab, open_chromium, open_notebook, open_page
+from browser import (
+    jupyter_lab, open_chromium, open_notebook, open_page, run_cell, run_cell_until,
+)
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
 from widget_view import WidgetView, page_with_clock
@@ -1077,27 +1079,14 @@ LAB_CELLS = {
     "read pooling": "print(q.kind, q.kernel_size, q.stride, q.shift, q.position, q.compare)",
     "change pooling": "q.shift = (1, -1)\nq.play()",
 }
-RUN_CELL = """async (index) => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    panel.content.activeCellIndex = index;
-    await window.jupyterapp.commands.execute('notebook:run-cell');
-    const outputs = panel.content.widgets[index].model.outputs.toJSON();
-    return outputs.map((output) => output.text ?? output.evalue ?? '').flat().join('');
-}"""
 
 
 def run(page, name):
-    """Run one cell of the open notebook; return what it printed."""
-    return page.evaluate(RUN_CELL, list(LAB_CELLS).index(name)).strip()
+    return run_cell(page, list(LAB_CELLS).index(name))
 
 
-def run_until(page, name, expected, tries=50):
-    """Run a cell until it prints this: JupyterLab holds changes back while the kernel is busy."""
-    for _ in range(tries):
-        if (found := run(page, name)) == expected:
-            break
-        page.wait_for_timeout(100)
-    assert found == expected
+def run_until(page, name, expected):
+    run_cell_until(page, list(LAB_CELLS).index(name), expected)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from browser import jupyter_lab, open_chromium, open_notebook, open_page, settle
+from browser import (
+    jupyter_lab, open_chromium, open_notebook, open_page, run_cell, run_cell_until, settle,
+)
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
 from widget_view import CONTRASTS, build_page, no_sideways_scrolling
@@ -379,27 +381,14 @@ LAB_CELLS = {
     "read player": "print(r.epoch)",
     "change player": "r.epoch = 2",
 }
-RUN_CELL = """async (index) => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    panel.content.activeCellIndex = index;
-    await window.jupyterapp.commands.execute('notebook:run-cell');
-    const outputs = panel.content.widgets[index].model.outputs.toJSON();
-    return outputs.map((output) => output.text ?? output.evalue ?? '').flat().join('');
-}"""
 
 
 def run(lab, name):
-    """Run one cell of the open notebook; return what it printed."""
-    return lab.evaluate(RUN_CELL, list(LAB_CELLS).index(name)).strip()
+    return run_cell(lab, list(LAB_CELLS).index(name))
 
 
-def run_until(lab, name, expected, tries=50):
-    """Run a cell until it prints this: changes wait while the kernel is busy."""
-    for _ in range(tries):
-        if (found := run(lab, name)) == expected:
-            break
-        lab.wait_for_timeout(100)
-    assert found == expected
+def run_until(lab, name, expected):
+    run_cell_until(lab, list(LAB_CELLS).index(name), expected)
 
 
 @pytest.fixture(scope="module")

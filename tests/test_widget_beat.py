@@ -9,7 +9,9 @@ import json
 import ipywidgets
 import numpy as np
 import pytest
-from browser import jupyter_lab, open_chromium, open_page
+from browser import (
+    jupyter_lab, open_chromium, open_notebook, open_page, run_cell, run_cell_until,
+)
 from conftest import need
 from site_notebooks import code, markdown, notebook, shown, write
 
@@ -159,13 +161,6 @@ Beat(slider, screen)""",
     "print(slider.value, p.size, p.padding, p.position, w.shift, w.kind, w.position)",
     "p.position = (2, 1)\nw.shift = 'down'",
 ]
-RUN_CELL = """async (index) => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    panel.content.activeCellIndex = index;
-    await window.jupyterapp.commands.execute('notebook:run-cell');
-    const outputs = panel.content.widgets[index].model.outputs.toJSON();
-    return outputs.map((output) => output.text ?? output.evalue ?? '').flat().join('');
-}"""
 
 
 def test_all_three_are_alive_in_jupyterlab(tmp_path):
@@ -174,11 +169,9 @@ def test_all_three_are_alive_in_jupyterlab(tmp_path):
     write(folder, "try", notebook(*[code(source) for source in LAB_CELLS]))
     with (jupyter_lab(folder, tmp_path / "settings") as address, open_chromium(chromium) as browser,
           open_page(browser, f"{address}/lab/tree/try.ipynb?reset", width=1300) as page):
-        kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-        page.wait_for_function(kernel, timeout=60_000)
-        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+        open_notebook(page)
         for number in range(3):
-            page.evaluate(RUN_CELL, number)
+            run_cell(page, number)
         picture = page.locator(".jp-OutputArea-output img")
         first = picture.get_attribute("src")
         assert picture.count() == 1, "no still beside the widgets"
@@ -193,11 +186,7 @@ def test_all_three_are_alive_in_jupyterlab(tmp_path):
         pooling.get_by_role("button", name="Shift the image left by one pixel").click()
         pooling.get_by_label("Pooling", exact=True).select_option(label="average")
         pooling.get_by_role("grid").press("Home")
-        for _ in range(20):  # a widget keeps later changes back until the kernel took the earlier
-            told = page.evaluate(RUN_CELL, 3).strip()
-            if told.endswith("(0, 0)"):
-                break
-        assert told == "2 (9, 8) same (0, 1) (0, -1) average (0, 0)"
-        page.evaluate(RUN_CELL, 4)
+        run_cell_until(page, 3, "2 (9, 8) same (0, 1) (0, -1) average (0, 0)")
+        run_cell(page, 4)
         explorer.get_by_text("output (2, 1): rows 4 to 6").wait_for()
         pooling.get_by_text("Pooling, shifted 1 down: ").wait_for()

@@ -6,7 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from browser import jupyter_lab, open_chromium, open_notebook, open_page
+from browser import (
+    jupyter_lab, open_chromium, open_notebook, open_page, run_cell, run_cell_until,
+)
 from conftest import need
 from site_notebooks import code, notebook, write
 from widget_view import (
@@ -515,13 +517,6 @@ def test_no_request_leaves_the_page_and_nothing_fails(page):
 
 LAB_CELLS = ["from course_lib.widgets import SampleSize\nw = SampleSize()\nw",
              "print(w.n, w.accuracy, w.draws, w.seed)", "w.n = 400\nw.answers = (900, 1000)"]
-RUN_CELL = """async (index) => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    panel.content.activeCellIndex = index;
-    await window.jupyterapp.commands.execute('notebook:run-cell');
-    const outputs = panel.content.widgets[index].model.outputs.toJSON();
-    return outputs.map((output) => output.text ?? output.evalue ?? '').flat().join('').trim();
-}"""
 
 
 def test_in_jupyterlab_the_widget_and_python_agree(chromium, tmp_path):
@@ -530,18 +525,14 @@ def test_in_jupyterlab_the_widget_and_python_agree(chromium, tmp_path):
     with (jupyter_lab(folder, tmp_path / "settings") as address,
           open_page(chromium, f"{address}/lab/tree/try.ipynb?reset", width=1300) as page):
         open_notebook(page)
-        page.evaluate(RUN_CELL, 0)
+        run_cell(page, 0)
         root = page.locator(".cnn-widget")
         root.wait_for()
         root.get_by_label("Images n", exact=True).press("ArrowRight")
         root.get_by_label("True accuracy", exact=True).press("ArrowLeft")
         root.get_by_label("Images n", exact=True).press("d")
         root.get_by_role("button", name=re.compile("^New luck")).click()
-        for _ in range(50):
-            if (told := page.evaluate(RUN_CELL, 1)) == "300 0.949 2 1":
-                break
-            page.wait_for_timeout(100)
-        assert told == "300 0.949 2 1"
-        page.evaluate(RUN_CELL, 2)
+        run_cell_until(page, 1, "300 0.949 2 1")
+        run_cell(page, 2)
         root.get_by_text("which holds the true 90.0").or_(
             root.get_by_text("which misses the true 90.0")).wait_for()
