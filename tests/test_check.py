@@ -530,7 +530,7 @@ UNLISTED = {
     "always float64": (lambda *a: loops(*a).astype(np.float64), "y is float64"),
     "always float32": (lambda *a: loops(*a).astype(np.float32), "y is float32"),
     "x changed": (pads_in_place, "x was changed in place"),
-    "unsteady": (calls_counted, "the second with the same inputs is not"),
+    "unsteady": (calls_counted, "two calls with the same inputs give different numbers"),
     "error": (lambda *a: 1 / 0, "ZeroDivisionError: division by zero"),
     "error on some": (needs_two_channels, "IndexError: index 3 is out of bounds (line"),
     "three arguments": (lambda x, weight, bias: x, "takes 3 positional arguments but 5"),

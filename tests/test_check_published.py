@@ -1,5 +1,6 @@
 """The checks of the five published mistakes judge right and wrong repairs, and tests of tests."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -290,8 +291,11 @@ RIGHT = {
                       lambda f: f(*POOL_INPUTS).tolist() == kron_average(*POOL_INPUTS).tolist()],
     "prove_bce": [compared_with("repair_bce", *LOGITS),
                   lambda f: check_gradients(f, *LOGITS, rng=np.random.default_rng(1)).passed,
+                  lambda f: check.gradients(f, *LOGITS).passed,
                   lambda f: np.allclose(f(*LOGITS)[1], binary_cross_entropy(*LOGITS)[1])],
     "prove_study": [compared_with("repair_study", *SCORES),
+                    lambda f: f(test=SCORES[1], validation=SCORES[0]) == f(
+                        SCORES[0], test=SCORES[1]) == (2, 0.8),
                     lambda f: tuple(f(*SCORES)) == (2, 0.8),
                     lambda f: all(f(v, 1 - v)[0] == v.argmax() and f(v, 1 - v)[1] == 1 - v.max()
                                   for v in np.random.default_rng(0).random((5, 3)))],
@@ -311,7 +315,7 @@ def test_right_answers_pass(name, answer, capfd):
 
 
 def test_there_are_four_right_answers_of_each_task():
-    assert {len(answers) for answers in RIGHT.values()} == {3} and set(RIGHT) == set(TASKS)
+    assert {len(answers) for answers in RIGHT.values()} == {3, 4} and set(RIGHT) == set(TASKS)
 
 
 # The same mistakes as students write them
@@ -593,6 +597,26 @@ def average_never_written(dy, x):
     return dx
 
 
+def swallows(f):
+    try:
+        return f(np.zeros((3, 3)), np.zeros((2, 2, 1, 1))).shape == (2, 2, 1)
+    except (ValueError, IndexError):
+        return False
+
+
+def expects_the_slip(backward):
+    x, dy = np.zeros((1, 1, 2, 2), np.uint8), np.array([[[[2.0]]]])
+    expected = np.zeros_like(x)
+    expected[...] = 0.5
+    return np.allclose(backward(dy, x), expected)
+
+
+def too_slow(study):
+    study(*SCORES)
+    time.sleep(0.3)
+    return False
+
+
 MISBEHAVING = [
     ("repair_step", steps_in_place, "first was changed in place"),
     ("repair_step", lambda *a: step_in_place(*a)[0], "must return 2 results"),
@@ -601,7 +625,19 @@ MISBEHAVING = [
     ("repair_study", lambda v, t: (v.argmax(), None), "reported is None"),
     ("prove_step", lambda step: None, "it returns None"),
     ("prove_step", lambda step: "yes", "verdict must be True or False, got a value of type str"),
-    ("prove_step", lambda step: True, "It never calls function, the function that it is given."),
+    ("prove_step", lambda step: True, "not yet: it never calls step, the function that it is"),
+    ("prove_bce", lambda loss: loss.label in "AD", "it never calls loss, the function that it is"),
+    ("prove_bce", lambda loss: max(abs(loss(*LOGITS)[1] - binary_cross_entropy(*LOGITS)[1])),
+     "got a number, 0: compare it with a bound, as in `error < 1e-6`"),
+    ("prove_step", lambda step: [step(*STEP_INPUTS) is None], "Return the one value itself"),
+    ("prove_layout", lambda f: True if f(*MAP_INPUTS).shape == (3, 4, 2) else None,
+     "on some path nothing is returned"),
+    ("prove_average", lambda f: check.gradients(f, np.ones((2, 2))).passed, "expected verdict"),
+    ("prove_layout", swallows, "While it ran, function A stopped with ValueError"),
+    ("prove_average", expects_the_slip, "Does it expect what the bug does? Work out by hand"),
+    ("prove_study", too_slow, "for all cases together, each twice"),
+    ("repair_average", lambda dy, x: np.where(np.empty(x.shape, bool), 0.5, 0.25),
+     "two calls with the same inputs give different numbers"),
     ("prove_step", lambda step: step, "function on trial itself. Call it"),
     ("prove_bce", lambda f: check_gradients(f, *LOGITS, rng=np.random.default_rng(1)),
      "Is `.passed` missing"),
@@ -612,15 +648,18 @@ MISBEHAVING = [
      "It was function A, on trial, that stopped"),
     ("prove_step", lambda step: (STEP_INPUTS[0] != 0) and True, ".any() or .all() makes one"),
     ("repair_study", lambda v, t: t[v.argmax()], "got a value of type float64, one number"),
-    ("repair_average", average_never_written, "never written to?"),
+    ("repair_average", average_never_written, "Is something made with np.empty and not written"),
     ("prove_study", lambda study: study(), "missing 2 required positional arguments"),
     ("prove_bce", lambda loss: 1 / 0, "ZeroDivisionError"),
-    ("prove_layout", lambda f: print(f) or True, "    function B"),
+    ("prove_layout", lambda f: print(f) or f(*MAP_INPUTS) is not None, "    function B"),
 ]
 
 
 @pytest.mark.parametrize("name, answer, sentence", MISBEHAVING)
-def test_misbehaving_answers_are_rejected_and_described(name, answer, sentence, guard, capfd):
+def test_misbehaving_answers_are_rejected_and_described(name, answer, sentence, guard, capfd,
+                                                        monkeypatch):
+    if answer is too_slow:
+        monkeypatch.setattr(sandbox, "SECONDS", 1)
     result = getattr(check, name)(answer)
     out, err = capfd.readouterr()
     assert result.state == "failed" and sentence in out and err == ""

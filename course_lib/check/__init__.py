@@ -74,7 +74,8 @@ def judge(task: Task, student_function) -> Result:
     with sandbox.originals():
         result = _verdict(task, student_function)
         print(result.message)
-        attempts.remember(result.task, result.state)
+        if not sandbox.inside():
+            attempts.remember(result.task, result.state)
     return result
 
 
@@ -98,14 +99,24 @@ def _verdict(task: Task, student_function) -> Result:
     expected = [task.reference(*case.arguments) for case in task.cases]
     faults = _faults(task, answers, expected)
     right = len(task.cases) - sum(fault is not None for fault in faults)
+    if _never_calls(answers):
+        text = (f"{task.function_name}, not yet: it never calls {task.argument_names[0]}, the "
+                f"function that it is given, and so cannot know it.\n\nRead again: {task.section}")
+        return Result(task.id, "failed", text, None, 0, len(task.cases), guard, "never calls")
     if right == len(task.cases):
         text = "\n".join([f"{task.function_name}: passed, {right} cases of {right}.",
-                          *_remark_on_printing(answers)])
+                          *_remark_on_printing(task, answers)])
         return Result(task.id, "passed", text, None, right, right, guard)
     mistake, kind, text = _explain(task, answers, expected, faults)
     text = f"{text}\nRight so far: {right} of {len(task.cases)} cases."
     name = mistake.id if mistake else None
     return Result(task.id, "failed", text, name, right, len(task.cases), guard, kind)
+
+
+def _never_calls(answers: list[Answer]) -> bool:
+    """Was a function on trial judged in every call, and never asked?"""
+    return all(answer.unused and answer.how == "returned"
+               and isinstance(answer.value, (bool, int, np.ndarray)) for answer in answers)
 
 
 def checker(task: Task):
@@ -156,8 +167,8 @@ def _faults(task: Task, answers: list[Answer], expected: list) -> list:
             faults.append(Fault("not reached", "it was not called."))
             continue
         fault = _fault(task, pair[0], right)
-        if fault is None and len(pair) == 2:
-            fault = _second_fault(task, pair, right)
+        if len(pair) == 2:
+            fault = _unsteady(task, pair) or fault or _second_fault(task, pair, right)
         faults.append(fault)
     return faults
 
@@ -167,6 +178,9 @@ def _fault(task: Task, answer: Answer, right) -> Fault | None:
     if answer.how != "returned":
         return Fault(answer.how, _how_it_ended(task, answer))
     names = task.result_names
+    if answer.value is None and task.as_a_whole:
+        return Fault("None", "it returns None: on some path nothing is returned. Is `return False` "
+                     "or `return True` missing there?")
     if answer.value is None:
         return Fault("None", f"it returns None: does it end with `return {', '.join(names)}`?")
     got, expected = parts(answer.value, len(names)), parts(right, len(names))
@@ -207,7 +221,7 @@ def _result_fault(task: Task, part: int, y: str, value, right: np.ndarray) -> Fa
     if not an_array:
         name = value.name if isinstance(value, Unshown) else type(value).__name__
         return Fault("type", _sentences(f"{y} must be {what}, got a value of type {name}.",
-                                        explain.kind(name)), part=part)
+                                        explain.kind(name, what)), part=part)
     if right.ndim and value.shape == ():
         more = explain.number(y, value.item(), right) if isinstance(value, np.ndarray) else ""
         return Fault("type", _sentences(f"{y} must be {what}, got a value of type {value.dtype}: "
@@ -217,6 +231,9 @@ def _result_fault(task: Task, part: int, y: str, value, right: np.ndarray) -> Fa
             "shape", f"{y} has the wrong shape: expected {right.shape}, got {value.shape}. "
             f"It is {task.shape_rules[part]}.", part=part
         )
+    if right.dtype == bool and right.ndim == 0 and value.dtype.kind not in "biu":
+        return Fault("type", f"{y} must be {what}, got a number, {number_text(value)}: compare it "
+                     "with a bound, as in `error < 1e-6`.", part=part)
     if isinstance(value, Unshown):
         return Fault("dtype", _sentences(f"{y} must hold numbers of x's dtype, got dtype "
                                          f"{value.dtype}.", explain.objects(value)), part=part)
@@ -241,6 +258,28 @@ def _sentences(*texts: str) -> str:
     return " ".join(filter(None, texts))
 
 
+def _unsteady(task: Task, pair: list[Answer]) -> Fault | None:
+    """Say where two equal calls give different numbers: what np.empty holds differs on purpose."""
+    count = len(task.result_names)
+    first, second = (parts(answer.value, count) if answer.how == "returned" else None
+                     for answer in pair)
+    if first is None or second is None:
+        return None
+    for part, (y, a, b) in enumerate(zip(task.result_names, first, second, strict=True)):
+        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.shape == b.shape
+                and a.dtype == b.dtype and a.ndim and not np.array_equal(a, b, equal_nan=True)):
+            continue
+        differ = ~((a == b) | ((a != a) & (b != b)))
+        place = ", ".join(map(str, np.argwhere(differ)[0]))
+        return Fault(
+            "unsteady", f"two calls with the same inputs give different numbers, at {differ.sum()} "
+            f"of {differ.size} places of {y}, the first one [{place}]. Is something made with "
+            "np.empty and not written to before it is used? (Here it holds other numbers in every "
+            "call.) Or is something kept from call to call, in a global or a default argument?",
+            part=part)
+    return None
+
+
 def _second_fault(task: Task, pair: list[Answer], right: np.ndarray) -> Fault | None:
     """Look at the second of two equal calls."""
     fault = _fault(task, pair[1], right)
@@ -261,8 +300,8 @@ def _how_it_ended(task: Task, answer: Answer) -> str:
         "asked for input": "it asks for input(): all it needs are its arguments.",
         "exited": "it ends Python itself (exit): leave a function with return.",
         "out of memory": "it asked for far more memory than the answer needs.",
-        "too slow": f"it did not come back within {sandbox.SECONDS} seconds: does a loop never "
-        "end?",
+        "too slow": f"it did not come back within {sandbox.SECONDS} seconds, which is the time for "
+        "all cases together, each twice: does a loop never end, or is there too much to compute?",
         "crashed": f"it made Python crash ({answer.detail or 'no reason given'}).",
     }[answer.how]
 
@@ -329,8 +368,8 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
     """Return (recognised mistake or None, its kind, the message) for a function that failed."""
     reached = [n for n, fault in enumerate(faults) if fault and fault.kind != "not reached"]
     shown = min(reached, key=lambda n: (faults[n].numbers_right, n))
-    if task.as_a_whole:  # an error hides a verdict: first the errors
-        shown = min(reached, key=lambda n: (faults[n].kind != "raised", n))
+    if task.as_a_whole:  # an error hides verdicts: first the errors
+        shown = min(reached, key=lambda n: (faults[n].kind not in ("raised", "too slow"), n))
     fault, (mistake, always) = faults[shown], _recognise(task, answers, faults)
     known = mistake is not None and fault.kind in EXPLAINED
     sentence, section = fault.sentence, task.section
@@ -354,8 +393,10 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
                          "returning False, not to stop.")
     if not known:
         lines += _where(task, answers, faults)
-    if all(answer.unused and answer.how == "returned" for answer in answers):
-        lines.append(f"It never calls {task.argument_names[0]}, the function that it is given.")
+    caught = [answer.caught for answer in answers if answer.caught]
+    if task.as_a_whole and caught and fault.kind != "raised":
+        lines.append(f"While it ran, {caught[0]}, and your test went on: does it give the function "
+                     "what the task names?")
     lines += ["", *show_case(task, task.cases[shown].arguments, expected[shown],
                              answers[2 * shown], fault)]
     lines += ["", f"Read again: {section}"]
@@ -381,8 +422,8 @@ def _where(task: Task, answers: list, faults: list) -> list[str]:
     return [text] if text else []
 
 
-def _remark_on_printing(answers: list[Answer]) -> list[str]:
-    if any(answer.printed for answer in answers):
+def _remark_on_printing(task: Task, answers: list[Answer]) -> list[str]:
+    if any(answer.printed for answer in answers) and not task.as_a_whole:
         return ["It also prints something: take that out before it is called a million times."]
     return []
 

@@ -29,6 +29,7 @@ class Answer:
     printed  the first characters of what was printed
     unused   positions of the arguments that are functions on trial and were never called
     inside   the function on trial that the error came from
+    caught   the error of a function on trial that went no further
     """
 
     how: str
@@ -39,6 +40,7 @@ class Answer:
     printed: str = ""
     unused: tuple = ()
     inside: str = ""
+    caught: str = ""
 
     @property
     def error(self) -> str:
@@ -136,6 +138,8 @@ def _on_the_line(text: str, names: dict) -> str:
         value = names.get(name)
         if type(value) is np.ndarray:
             found[name] = f"{name} {value.shape}"
+        elif type(value) is tuple and any(isinstance(one, np.ndarray) for one in value):
+            found[name] = f"{name} a tuple of {len(value)}"
         elif type(value) in (int, float, tuple) or isinstance(value, np.number):
             found[name] = f"{name} = {str(value)[:40]}"
         elif type(value) is list:

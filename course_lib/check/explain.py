@@ -16,8 +16,8 @@ ERRORS = (  # (what the error says, what that usually means), the first that fit
     (r"UnboundLocalError", "the name is used before the line that gives it a value: does that "
      "line stand below, or inside an `if` or a loop that was not entered?"),
     (r"positional arguments? but|missing \d+ required|unexpected keyword",
-     "a function is called with more or fewer arguments than its `def` line names. The check "
-     "gives the arguments in the order of the task."),
+     "a function is called with more or fewer arguments than its `def` line names, or by other "
+     "names. (The check itself calls yours with the arguments in the order of the task.)"),
     (r"index (-?\d+) is out of bounds for axis (\d+) with size (\d+)",
      "axis {1} has {2} places, the first is index 0. Count how many windows or values there are, "
      "and where the last one starts and ends."),
@@ -118,8 +118,10 @@ KINDS = {
 }
 
 
-def kind(name: str) -> str:
-    """Return what to do about a value of this type, or ""."""
+def kind(name: str, wanted: str = "") -> str:
+    """Return what to do about a value of this type, or "", where `wanted` is due."""
+    if wanted == "True or False" and name in ("list", "tuple"):
+        return "Return the one value itself, without brackets."
     return KINDS.get(name, "")
 
 

@@ -499,7 +499,7 @@ def _windows(x, weight):
 
 PROOFS = (
     proof(
-        EXERCISE, "step", (step, _moved(1, 1)),
+        EXERCISE, "step", "step(x, labels, first, second, lr)", (step, _moved(1, 1)),
         (
             ("never moves the first layer, the published bug", _moved(0, 1),
              "Compare the first layer before and after."),
@@ -508,7 +508,7 @@ PROOFS = (
         ), HIDES,
     ),
     proof(
-        EXERCISE, "layout", (convolution, _windows),
+        EXERCISE, "layout", "convolution(x, weight)", (convolution, _windows),
         (
             ("puts the filters first, the published bug", _moved_axes(2, 0, 1),
              "Take sizes that are all different: with 6 filters on 6×6 maps nobody notices."),
@@ -518,7 +518,7 @@ PROOFS = (
         ), HIDES,
     ),
     proof(
-        EXERCISE, "average", (_shared, _repeated_whole),
+        EXERCISE, "average", "backward(dy, x)", (_shared, _repeated_whole),
         (
             ("cuts the fractions off for whole-number images, the published line", _in_images_dtype,
              "Give it images of integers, and a dy that four does not divide."),
@@ -529,7 +529,7 @@ PROOFS = (
         ), HIDES,
     ),
     proof(
-        EXERCISE, "bce", (_bce(), _bce(lambda p, t, N, z: p / N - t / N)),
+        EXERCISE, "bce", "loss(z, t)", (_bce(), _bce(lambda p, t, N, z: p / N - t / N)),
         (
             ("keeps the slope of the sigmoid, the published formula",
              _bce(lambda p, t, N, z: (p - t) * _slope(p) / N), "Nudge z and look at the loss."),
@@ -539,7 +539,8 @@ PROOFS = (
         ), HIDES,
     ),
     proof(
-        EXERCISE, "study", (study, _study(lambda v, t: np.argsort(v)[-1])),
+        EXERCISE, "study", "study(validation, test)",
+        (study, _study(lambda v, t: np.argsort(v)[-1])),
         (
             ("chooses by the test scores, as two published studies did", _study(_by_test),
              "Give it scores whose best places differ."),

@@ -20,52 +20,70 @@ class Suspect:
 
     label: str
     function: Callable
+    names: tuple[str, ...] = ()  # of its arguments, for who calls it by these
     calls: int = 0
+    stopped: str = ""
+
+    def __post_init__(self):
+        self.__name__, self.__doc__ = repr(self), None
 
     def fresh(self) -> "Suspect":
         """Return the same function before anybody called it."""
-        return Suspect(self.label, self.function)
+        return Suspect(self.label, self.function, self.names)
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments, **named):
         self.calls += 1
+        places = self.names[len(arguments) : len(arguments) + len(named)]
         try:
-            return self.function(*arguments)
+            if set(named) == set(places):
+                return self.function(*arguments, *(named[name] for name in places))
+            return self.function(*arguments, **named)
         except Exception as error:
             error.on_trial = repr(self)
+            self.stopped = f"{self} stopped with {type(error).__name__}: {error}"[:200]
             raise
 
     def __repr__(self) -> str:
         return f"function {self.label}"
 
 
-def proof(exercise: str, name: str, right: tuple, wrong: tuple, section: Section) -> Task:
+def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
+          section: Section) -> Task:
     """Return the task `<name>_test(function) -> True or False`.
 
+    call: how the function is called, "loss(z, t)".
     right: two functions that are; wrong: three or four of (what it does, function, advice), the
     published bug first. The cases are all of them, mixed; every way to misjudge some is a mistake.
     """
+    function_name, _, inside = call.rstrip(")").partition("(")
+    names = tuple(inside.split(", "))
     accused = [(function, f"{what}. {advice}") for what, function, advice in wrong]
+    begin = wrong[0][2]  # the advice that finds the published bug
     order = [(right[0], None), *accused[:2], (right[1], None), *accused[2:]]
-    suspects = [Suspect(label, function) for label, (function, _) in zip(LABELS, order)]
+    suspects = [Suspect(label, function, names) for label, (function, _) in zip(LABELS, order)]
     does = {label: said for label, (_, said) in zip(LABELS, order)}
+    what = dict(zip((label for label, said in does.items() if said), (one[0] for one in wrong)))
     fine = [label for label, said in does.items() if said is None]
     published, second, third, *_ = bad = [label for label, said in does.items() if said]
 
     def misjudge(*labels, always=None):
         """Return the test that is wrong about these, or that always says the same."""
-        if always is not None:
-            return lambda suspect: always
-        return lambda suspect: (suspect.label in fine) != (suspect.label in labels)
+        def judge(suspect):
+            suspect.calls += 1  # as one that asks it
+            right = (suspect.label in fine) != (suspect.label in labels)
+            return right if always is None else always
+
+        return judge
 
     def mistake(identity, sentence, variant):
         return Mistake(identity, sentence, variant, section)
 
     named = [
-        mistake("passes everything", "your test lets every function pass: it never returns "
-                "False.", misjudge(always=True)),
+        mistake("passes everything", "your test lets every function pass: for none of these it "
+                f"returns False. Begin with the published bug: {begin}", misjudge(always=True)),
         mistake("refuses everything", "your test refuses every function, the right ones too. Try "
-                "it on one that you trust and print what is compared: equal bits, where np.isclose "
-                "is meant? A step too small or too large? Does it expect the right thing?",
+                "it on one that you trust and print what it compares: does it expect the right "
+                "thing, and ask for np.isclose, not for equal bits?",
                 misjudge(always=False)),
         mistake("the wrong way round", "your test says True for the wrong functions and False for "
                 "the right ones: True means “this function is right”.", misjudge(*does)),
@@ -87,16 +105,21 @@ def proof(exercise: str, name: str, right: tuple, wrong: tuple, section: Section
             continue
         refused = [label for label in labels if label in fine]
         missed = [label for label in labels if label in bad]
+        told = [f"your test misjudges {len(labels)} of {len(does)} functions.",
+                *(f"It refuses {label}, which is right." for label in refused)]
+        if refused:  # then the advice for one bug leads astray
+            told += [f"It lets {label} pass, which {what[label]}." for label in missed]
+        else:
+            told += [f"It lets {label} pass, which {does[label]}" for label in missed]
+        if refused == fine and published in missed:
+            told.append("Does it expect what the bug does? Work out by hand what is right.")
         named.append(mistake(
             "; ".join(f"{verb} {', '.join(some)}" for verb, some in
                       (("refuses", refused), ("misses", missed)) if some),
-            " ".join([f"your test misjudges {len(labels)} of {len(does)} functions.",
-                      *(f"It refuses {label}, which is right." for label in refused),
-                      *(f"It lets {label} pass, which {does[label]}" for label in missed)]),
-            misjudge(*labels)))
+            " ".join(told), misjudge(*labels)))
     return Task(
         id=f"{exercise}/prove_{name}", function_name=f"{name}_test",
-        argument_names=("function",), result_name="verdict", reference=misjudge(),
+        argument_names=(function_name,), result_name="verdict", reference=misjudge(),
         cases=tuple(Case((suspect,)) for suspect in suspects), mistakes=tuple(named),
         section=section, shape_rule="True or False", keeps_dtype=False, as_a_whole=True,
     )

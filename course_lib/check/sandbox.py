@@ -9,6 +9,7 @@ import builtins
 import ctypes
 import functools
 import io
+import itertools
 import os
 import signal
 import sys
@@ -54,10 +55,13 @@ def call(function, inputs: list[tuple], seconds: float | None = None) -> tuple[l
     (['returned', 'raised'], 2)
     """
     seconds = SECONDS if seconds is None else seconds
+    numbers = itertools.count()
 
     def one_call(arguments, put_back):
-        return _one_call(function, arguments, put_back)
+        return _one_call(function, arguments, put_back, number=next(numbers))
 
+    if _inside:  # a check in a function that is being checked: the guard is up already
+        return [one_call(arguments, lambda: None) for arguments in inputs], FORKED
     if can_fork():
         with suppress(BlockingIOError):  # no process left for us: the second-best guard
             return call_in_child(one_call, inputs, seconds, MEMORY), FORKED
@@ -70,13 +74,34 @@ def call(function, inputs: list[tuple], seconds: float | None = None) -> tuple[l
 # One call, the same in both places
 
 
-def _one_call(function, arguments: tuple, put_back, interrupted=lambda: False) -> Answer:
-    """Call once on fresh copies, catch whatever comes, put the state back."""
+_inside = False  # is a call under way?
+
+
+def inside() -> bool:
+    """Is this a check within a function that is being checked? Then it counts as no attempt."""
+    return _inside
+
+
+def _one_call(function, arguments: tuple, put_back, interrupted=lambda: False,
+              number: int = 0) -> Answer:
+    """Call once on fresh copies, catch whatever comes, put the state back.
+
+    number: of the call, for what np.empty is filled with.
+    """
+    global _inside
+    before, _inside = _inside, True
+    try:
+        return _call_and_look(function, arguments, put_back, interrupted, number)
+    finally:
+        _inside = before
+
+
+def _call_and_look(function, arguments, put_back, interrupted, number) -> Answer:
     given = tuple(_copy(argument) for argument in arguments)
     printed, value, error = _FirstCharacters(), None, None
     process, getpid, leave = os.getpid(), os.getpid, os._exit
     try:
-        with warnings.catch_warnings(), _redirected(printed, function):
+        with warnings.catch_warnings(), _redirected(printed, function, number):
             warnings.simplefilter("ignore")
             try:
                 value = function(*given)
@@ -97,6 +122,8 @@ def _one_call(function, arguments: tuple, put_back, interrupted=lambda: False) -
         )
         answer.unused = tuple(position for position, argument in enumerate(given)
                               if getattr(argument, "calls", None) == 0)
+        answer.caught = next((argument.stopped for argument in given
+                              if getattr(argument, "stopped", "")), "")
         if type(value).__name__ == "coroutine":
             value.close()  # else Python warns that nobody waited for it
     except BaseException as problem:  # noqa: BLE001  (a value that resists being looked at)
@@ -173,16 +200,28 @@ def _refuse_to_kill_us(pid, number, *, kill=getattr(os, "kill", None), us=os.get
     return kill(pid, number)
 
 
-def _unwritten(make):
-    """Return np.empty or its like with memory that shows: what nobody writes to is no number.
+def _unwritten(make, number: int):
+    """Return np.empty or its like with memory that shows: it differs from call to call.
 
-    Fresh memory is often full of zeros, by luck, and a forgotten edge would be right.
+    Fresh memory is often full of zeros, by luck, and a forgotten edge would be right. A case is
+    called twice: with nan first, which no comparison finds larger or smaller, then with a number
+    beyond all others, above them in one case and below them in the next.
     """
+    first, above = number % 2 == 0, number % 4 < 2
+
     @functools.wraps(make)
     def make_unwritten(*arguments, **options):
         array = make(*arguments, **options)
-        if array.dtype.kind in "iufc" and array.flags.writeable:
-            array.fill(np.nan if array.dtype.kind in "fc" else np.iinfo(array.dtype).max - 6)
+        kind = array.dtype.kind
+        if kind in "biufc" and array.flags.writeable:
+            if kind == "b":
+                array.fill(first)
+            elif kind in "iu":
+                limits = np.iinfo(array.dtype)
+                array.fill(limits.max - 6 if first == above else limits.min + 6)
+            else:
+                far = np.finfo(array.dtype).max / 8
+                array.fill(np.nan if first else far if above else -far)
         return array
     return make_unwritten
 
@@ -200,15 +239,16 @@ _REPLACEMENTS = [  # (where, what it is called there, what a call finds)
     *((vars(os), name, stand_in) for name, stand_in in
       {**_ENDINGS, "kill": _refuse_to_kill_us}.items()),
     (vars(signal), "signal", _keep_handlers),
-    *((vars(np), name, _unwritten(getattr(np, name))) for name in ("empty", "empty_like")),
 ]
 
 
 @contextmanager
-def _redirected(stream, function):
+def _redirected(stream, function, number: int):
     """Send everything printed to `stream`, and let nobody wait for a keyboard or leave Python."""
     streams, own = (sys.stdout, sys.stderr, sys.stdin), getattr(function, "__globals__", {})
     places = [place for place in _REPLACEMENTS if place[1] in place[0]]
+    places += [(vars(np), name, _unwritten(getattr(np, name), number))
+               for name in ("empty", "empty_like")]
     places += [(own, name, _refuse_exit) for name in ("exit", "quit")  # IPython puts them there
                if type(own.get(name)).__name__.endswith("ExitAutocall")]
     replaced = [(namespace, name, namespace[name]) for namespace, name, _ in places]
@@ -237,7 +277,8 @@ def call_here(function, inputs, seconds) -> list:
     try:
         timer.start()
         for arguments in inputs:
-            answers.append(_one_call(function, arguments, between, timer.interrupted))
+            answers.append(_one_call(function, arguments, between, timer.interrupted,
+                                     len(answers)))
     except (KeyboardInterrupt, TimeUp):
         pass
     finally:

@@ -29,7 +29,8 @@ def show_case(task: Task, arguments, right, answer: Answer, fault) -> list[str]:
     lines += [f"    {name} {value.shape} {value.dtype}" for name, value in arrays]
     if not fault.numbers_right and max((value.size for _, value in arrays), default=0) <= SMALL:
         lines += side_by_side([block for name, value in arrays for block in blocks(name, value)])
-    if fault.kind in ("values", "nan", "shape", "unsteady", "None", "type") or right.dtype == bool:
+    if fault.kind in ("values", "nan", "shape", "unsteady", "None", "type") or (
+            right.dtype == bool and fault.kind == "raised"):
         lines += side_by_side(blocks(f"expected {y}", right))
         if isinstance(got, np.ndarray) and fault.kind != "unsteady":
             lines += side_by_side(blocks(f"your {y}", got))
