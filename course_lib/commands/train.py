@@ -117,6 +117,8 @@ def run(arguments: argparse.Namespace, say) -> int:
     facts = _facts(model, examples, settings, history, result, seconds)
     if out:
         write(out, model, examples, result, history, facts, say)
+    else:
+        say("nothing was written: --out DIR keeps weights, history and pictures")
     if facts["diverged"]:
         print("course train: the training diverged: the loss is no longer a number. Try a "
               f"smaller --lr than {settings.get('lr', 'the default')}.", file=sys.stderr)
@@ -463,7 +465,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="the network, in the text form below")
     parser.add_argument("--data", metavar="DATA", type=some_name, help="mnist, small, lines or an "
                         "image FOLDER (with train/ and test/ in it, or it is divided)")
-    parser.add_argument("--epochs", type=count, metavar="N", help="times through all images")
+    parser.add_argument("--epochs", type=count, metavar="N", help="times through all "
+                        "images; default 6, with small digits and folders 20, with lines 15")
     parser.add_argument("--batch-size", type=count, metavar="N", help="images a step")
     parser.add_argument("--lr", metavar="X", help="learning rate (the schedule's peak)",
                         type=_number(lambda value: 0 < value < math.inf, "a number above 0", float))
