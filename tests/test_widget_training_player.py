@@ -477,6 +477,23 @@ def test_the_ticks_are_whole_epochs(page, epochs):
     assert len(set(ticks)) == len(ticks)
 
 
+def test_an_axis_has_at_least_two_round_numbers(page, rng):
+    cases = [[0.06, 1.6, 3, False], [50, 98, 3, False], [0, 1, 5, True], [-2.5, 40, 4, True]]
+    for _ in range(300):
+        size = 10 ** rng.uniform(-3, 4)
+        low = 3 * size * rng.normal()
+        cases.append([low, low + size, int(rng.integers(2, 10)), False])
+    found = run_cases(page, cases, "return cnn.roundNumbersBetween(...given);")
+    for (low, high, most, whole), ticks in zip(cases, found, strict=True):
+        values, steps = np.array([v for v, _ in ticks]), np.diff([v for v, _ in ticks])
+        assert len(values) >= 2 and np.allclose(steps, steps[0], rtol=1e-6), (low, high, ticks)
+        assert low - 1e-6 * steps[0] <= values[0] and values[-1] <= high + 1e-6 * steps[0]
+        assert f"{steps[0]:.0e}"[0] in "125" and (not whole or steps[0] >= 1)
+        assert len(values) <= most + 1 or len(values) <= 10
+        texts = [float(text.replace("\u2212", "-")) for _, text in ticks]
+        assert np.allclose(texts, values, atol=1e-3 * steps[0])
+
+
 def test_short_runs_have_whole_ticks_and_the_keys_are_told_when_asked(chromium, tmp_path):
     short = History(epoch=[1, 2], loss=[2.5, 1.5], accuracy=[0.25, 0.5])
     with open_page(chromium, build_page(tmp_path, [TrainingPlayer(short)])) as page:

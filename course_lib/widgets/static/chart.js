@@ -56,16 +56,24 @@ function powersBetween(low, high, most) {
     .map((exponent) => [10 ** exponent, powerOfTen(exponent)]);
 }
 
-function roundNumbersBetween(low, high, most, isWhole = false) {
-  const least = Math.max((high - low) / most, isWhole ? 1 : 0);
-  const power = 10 ** Math.floor(Math.log10(least));
-  const step = [1, 2, 5, 10].map((by) => by * power).find((by) => by >= least * (1 - 1e-9));
+function multiplesBetween(low, high, step) {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const ticks = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) {
     ticks.push([k * step, formatNumber(k * step, digits)]);
   }
   return ticks;
+}
+
+// At most `most` of them, and yet two: a single number says nothing of how far it is to the next.
+export function roundNumbersBetween(low, high, most, isWhole = false) {
+  const least = Math.max((high - low) / most, isWhole ? 1 : 0);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const steps = [0.2, 0.5, 1, 2, 5, 10].map((by) => by * power);
+  const wide = steps.findIndex((step) => step >= least * (1 - 1e-9));
+  const narrow = steps.slice(0, wide).reverse().filter((step) => !isWhole || step >= 1);
+  const all = [steps[wide], ...narrow].map((step) => multiplesBetween(low, high, step));
+  return all.find((ticks) => ticks.length > 1) ?? all[0];
 }
 
 // {low, high, at(value) -> pixel, valueAt(pixel), ticks: [[value, text], …]}
