@@ -22,7 +22,7 @@ IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
                ".svg": "image/svg+xml", ".gif": "image/gif"}
 
 # On a page, the sentence that says how to make the page has no sense.
-HINT = re.compile(r"[ \n]?This lesson as a page[^`]*`python3 -m course_lib site`\.?")
+HINT = re.compile(r"[ \n]?This lesson as a page[^`]*`python3 -m course_lib site --out pages`\.?")
 
 # What a page may load: itself. A browser that knows this refuses everything from outside.
 POLICY = ("default-src 'none'; img-src data:; style-src 'unsafe-inline'; "

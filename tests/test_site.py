@@ -137,10 +137,13 @@ def test_the_lecturers_notes_stay_out(tmp_path):
 
 
 def test_the_hint_how_to_make_the_page_is_not_on_it(tmp_path):
-    hint = "This lesson as a page, with the widgets alive: `python3 -m course_lib site`."
+    command = "`python3 -m course_lib site --out pages`."
+    hint = f"This lesson as a page, with the widgets alive: {command}"
     page = build(tmp_path, TITLE, markdown(f"About 5 minutes. {hint} Then `go` on."))
     assert "About 5 minutes. Then go on." in page.text and "as a page" not in page.text
-    assert all("as a page" in path.read_text(encoding="utf-8") for path in LESSONS)
+    for path in LESSONS:
+        text = path.read_text(encoding="utf-8")
+        assert "as a page" in text and command in text, path.name
 
 
 @pytest.mark.parametrize("plain, note", [
