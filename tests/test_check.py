@@ -539,6 +539,17 @@ UNLISTED = {
 }
 
 
+def test_rounding_may_differ_from_call_to_call(guard):
+    """Where an array lies in memory can change the last bits of a sum: that is no unsteadiness."""
+    calls = []
+
+    def rounded_otherwise(*arguments):
+        calls.append(1)
+        return loops(*arguments) * (1 + 1e-7 * (len(calls) % 2))
+
+    assert check.conv2d(rounded_otherwise).passed
+
+
 @pytest.mark.parametrize("kind", UNLISTED)
 def test_other_wrong_answers_are_rejected_and_described(kind, guard, capfd):
     answer, sentence = UNLISTED[kind]

@@ -170,6 +170,37 @@ RIGHT = {
 RIGHT["repaired_pool"] = RIGHT["max_pool2d"]
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, bool, np.float32])
+def test_a_place_that_is_never_written_is_named_whatever_its_type(dtype, capsys):
+    """np.empty holds numbers from one end of the type, then from the other."""
+    def last_missing(*arguments):
+        right = flat(view(*arguments)).argmax(-1)
+        choice = np.empty(right.shape, dtype)
+        choice.reshape(-1)[:-1] = right.reshape(-1)[:-1]
+        return choice
+
+    assert not check.argmax_of_windows(last_missing).passed
+    assert "two calls with the same inputs give different numbers, at 1 of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("largest", [
+    lambda pixels, so_far: max(pixels, so_far), lambda pixels, so_far: max(so_far, pixels),
+    lambda pixels, so_far: so_far if so_far > pixels else pixels,
+    lambda pixels, so_far: float(np.fmax(pixels, so_far)),
+])
+def test_a_maximum_over_what_np_empty_held_is_refused(largest, capsys):
+    def over_what_was_there(x, kernel_size, stride):
+        windows = view(x, kernel_size, stride)
+        y = np.empty(windows.shape[:4], x.dtype)
+        for place in np.ndindex(*y.shape):
+            for pixel in windows[place].ravel():
+                y[place] = largest(pixel, y[place])
+        return y
+
+    assert not check.max_pool2d(over_what_was_there).passed
+    assert "np.empty" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name, n", [(name, n) for name in RIGHT for n in range(len(RIGHT[name]))])
 def test_right_answers_pass(name, n, capfd):
     result = getattr(check, name)(RIGHT[name][n])

@@ -107,10 +107,9 @@ def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
         missed = [label for label in labels if label in bad]
         told = [f"your test misjudges {len(labels)} of {len(does)} functions.",
                 *(f"It refuses {label}, which is right." for label in refused)]
-        if refused:  # then the advice for one bug leads astray
-            told += [f"It lets {label} pass, which {what[label]}." for label in missed]
-        else:
-            told += [f"It lets {label} pass, which {does[label]}" for label in missed]
+        for label in missed:  # where right ones are refused, advice for one bug leads astray
+            bug = f"{what[label]}." if refused else does[label]
+            told.append(f"It lets {label} pass, which {bug}")
         if refused == fine and published in missed:
             told.append("Does it expect what the bug does? Work out by hand what is right.")
         named.append(mistake(

@@ -27,7 +27,7 @@ from course_lib.check.in_child import call_in_child, can_fork
 from course_lib.check.kernel_state import originals, remember
 
 __all__ = ["LARGEST_ARRAY", "LONGEST_TEXT", "Answer", "Unshown", "call", "call_here", "can_fork",
-           "originals"]
+           "inside", "originals"]
 
 SECONDS = 8  # for all calls of one check together
 MEMORY = 2**30  # bytes that the calls may use beyond what was used before

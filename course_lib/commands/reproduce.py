@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -24,7 +25,6 @@ from course_lib.experiments.measure import (
     EXECUTORS, find_source, measure, open_executor, save, shortened,
 )
 from course_lib.experiments.systems import EXPERIMENTS
-
 
 IMAGES = "s1_images"  # in --out: S1's folders of images
 
@@ -85,8 +85,7 @@ def write(out: Path, result: dict) -> list[str]:
 def _check_is_ours(folder: Path) -> None:
     """What stands where S1's images go must be S1's images, for it will be replaced."""
     for path in folder.rglob("*"):
-        if path.is_file() and path.name != "labels.txt" and not path.match("*e_?????.png") \
-                and not path.match("zero_?????.png"):
+        if path.is_file() and not re.fullmatch(r"labels\.txt|(zero|one)_\d+\.png", path.name):
             raise FileExistsError(f"--out: {folder} is where S1's images go, and holds "
                                   f"{path.name}, which is none of them. Name another folder.")
 

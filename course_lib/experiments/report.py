@@ -149,13 +149,12 @@ def published(rows: list[dict]) -> dict:
 
 
 def singles(result: dict, start: str) -> dict:
-    """{label: the values of the single runs} of the table whose name starts so."""
+    """{label: the values of the runs that did not diverge} of the table whose name starts so."""
     (rows,) = [rows for name, rows in find(result["experiment"]).tables.items()
                if name.startswith(start)]
-    runs_of = {row.label: [(run, row) for run in result["trials"].get(row.trial, ())
-                           if has(run, row)] for row in rows}
-    return {label: [value_of(run, row)[0] for run, row in pairs]
-            for label, pairs in runs_of.items() if pairs}
+    values = {row.label: [value_of(run, row)[0] for run in result["trials"].get(row.trial, ())
+                          if has(run, row)] for row in rows}
+    return {label: [one for one in some if one is not None] for label, some in values.items()}
 
 
 def draw_rows(result: dict, start: str, title: str, x_label: str, ending: str = "",
