@@ -19,7 +19,7 @@ from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 
-from course_lib import config, data, fast, fused, losses, optim
+from course_lib import config, data, fast, losses, optim
 from course_lib.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from course_lib.machine import Cost, clocks, shortest_block, since, version_of
 from course_lib.train import fit, make_compute, make_predict
@@ -255,7 +255,7 @@ def lacking(engine: str) -> str:
     """Why an engine cannot run here, "" if it can."""
     if engine in TORCH:
         return "" if importlib.util.find_spec("torch") else "PyTorch is not installed"
-    if engine == "fused" and not fused.available():
+    if engine == "fused" and not fast.with_numba():
         return "no Numba" if version_of("numba") is None else "COURSE_FUSED=0 forbids it"
     return ""
 

@@ -650,9 +650,9 @@ def with_numba() -> bool:
     """Does Numba take part where nobody chose? Where it is forbidden, nothing of it is touched."""
     if os.environ.get("COURSE_FUSED") == "0":
         return False
-    from course_lib.fused import available
+    from course_lib import fused
 
-    return available()
+    return fused.numba is not None
 
 
 def commutes_with_max(stage: Stage) -> bool:

@@ -7,7 +7,6 @@ nothing here is used.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 import numpy as np
@@ -20,11 +19,6 @@ try:
     import numba
 except Exception:  # noqa: BLE001  (not installed, or broken: fast.py does without)
     numba = None
-
-
-def available() -> bool:
-    """Can Numba be used here, and does nobody forbid it (COURSE_FUSED=0)?"""
-    return numba is not None and os.environ.get("COURSE_FUSED", "1") != "0"
 
 
 def compiled(function, inline: str = "never"):

@@ -602,13 +602,13 @@ def test_the_memory_of_a_step():
 
 def test_without_numba_nothing_is_missing(monkeypatch):
     monkeypatch.setattr(fused, "numba", None)
-    assert not fused.available()
+    assert not fast.with_numba()
     assert not any(type(s).__module__ == "course_lib.fused" for s in fast.stages_of(net_a("f4")))
     code = ("import sys; sys.modules['numba'] = None; import numpy as np\n"
             "from course_lib import fast, fused; from course_lib.layers import *\n"
             "from course_lib.model import Sequential\n"
             "m = Sequential([Conv2D(1, 2, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(8, 2)])\n"
-            "print(fused.available(), fast.predict(m, np.zeros((3, 1, 6, 6))).shape)")
+            "print(fast.with_numba(), fast.predict(m, np.zeros((3, 1, 6, 6))).shape)")
     result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True,
                             text=True, check=True)
     assert result.stdout == "False (3, 2)\n" and result.stderr == ""

@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from course_lib import config, data, fast, fused, losses, optim, workers  # noqa: E402
+from course_lib import config, data, fast, losses, optim, workers  # noqa: E402
 from course_lib.benchmark import NETS  # noqa: E402
 
 FLOOR = 1.6
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=0.2, help="of a block")
     words = parser.parse_args(argv)
     print(f"images a second by the clock; {words.count} processes, {os.cpu_count()} cores, load "
-          f"{os.getloadavg()[0]:.1f}; {'with' if fused.available() else 'without'} Numba; "
+          f"{os.getloadavg()[0]:.1f}; {'with' if fast.with_numba() else 'without'} Numba; "
           f"OPENBLAS_NUM_THREADS={os.environ.get('OPENBLAS_NUM_THREADS', 'not set')}\n"
           "       one process      workers          apart            workers/one   apart/one     "
           "core\n"
