@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -614,6 +615,7 @@ def test_resume_ends_as_if_there_had_been_no_break(tmp_path):
 
     out, err = train(*words, "--out", tmp_path / "cut", "--resume")
     assert f"going on with {tmp_path / 'cut' / 'checkpoint.npz'}" in err
+    assert re.findall(r"^ +(\d+) .* %", err, re.M) == [str(n) for n in range(1, 151)]
     again = json.loads(out)
     for facts in (whole, again):
         seconds = facts["history"].pop("seconds")
@@ -627,6 +629,9 @@ def test_resume_begins_where_there_is_nothing_and_needs_a_folder(tmp_path, capsy
     words = "--data", "lines", "--epochs", 2
     status, out, _ = here(*words, "--out", tmp_path, "--resume", capsys=capsys)
     assert status == 0 and f"no checkpoint.npz in {tmp_path}: the run begins" in out
+    rows = re.findall(r"^ +[12] .* %.*", out, re.M)
+    _, out, _ = here(*words, "--out", tmp_path, "--resume", capsys=capsys)
+    assert re.findall(r"^ +[12] .* %.*", out, re.M) == rows and len(rows) == 2  # it had ended
     status, out, _ = here(*words, "--out", tmp_path, capsys=capsys)
     assert status == 0  # a run that has ended may be done again
     status, _, err = here(*words, "--resume", capsys=capsys)

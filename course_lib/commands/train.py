@@ -258,18 +258,25 @@ def train(model, examples: Examples, settings: dict, validation: float | None, s
     held_out = "  held-out accuracy" if validation else ""
     say(f"epoch  training loss  training accuracy{held_out}  lr at its end  seconds")
 
-    def row(model, history: History) -> bool:
-        own = f"  {100 * history.validation_accuracy[-1]:15.2f} %" if validation else ""
-        say(f"{history.epoch[-1]:5d}  {history.loss[-1]:13.4f}  "
-            f"{100 * history.accuracy[-1]:15.2f} %{own}  {history.lr[-1]:13.2g}  "
-            f"{history.seconds[-1]:7.1f}")
-        return not math.isfinite(history.loss[-1])
+    shown = []
+
+    def rows(model, history: History) -> bool:
+        """Also those of before a break; True stops the training."""
+        for k in range(len(shown), len(history.epoch)):
+            own = f"  {100 * history.validation_accuracy[k]:15.2f} %" if validation else ""
+            say(f"{history.epoch[k]:5d}  {history.loss[k]:13.4f}  "
+                f"{100 * history.accuracy[k]:15.2f} %{own}  {history.lr[k]:13.2g}  "
+                f"{history.seconds[k]:7.1f}")
+            shown.append(k)
+        return bool(shown) and not math.isfinite(history.loss[-1])
 
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported, not warned
-        return fit(model, *examples.train, epochs=settings["epochs"],
-                   batch_size=settings["batch"], optimizer=optimizer, schedule=schedule,
-                   augment=settings["augment"], validation=validation, seed=settings["seed"],
-                   watch=row, checkpoint=checkpoint, resume=resume, workers=workers)
+        history = fit(model, *examples.train, epochs=settings["epochs"],
+                      batch_size=settings["batch"], optimizer=optimizer, schedule=schedule,
+                      augment=settings["augment"], validation=validation, seed=settings["seed"],
+                      watch=rows, checkpoint=checkpoint, resume=resume, workers=workers)
+    rows(model, history)  # those of a run that had ended before
+    return history
 
 
 # ---- what came out
