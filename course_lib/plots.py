@@ -435,7 +435,7 @@ def show_histogram(values, *, bins: int = 30, x_label: str = "value", title: str
     _expect(bins > 0, who, "at least 1 bin", bins)
     ends = [min(map(np.min, named.values())), max(map(np.max, named.values()))]
     edges = np.histogram_bin_edges(ends, bins)
-    columns = min(3, len(named))
+    columns = 2 if len(named) == 4 else min(3, len(named))
     rows = -(-len(named) // columns)
     figure = new_figure(4.8 if columns == 1 else WIDTH, 1.0 + (2.2 if columns == 1 else 1.7) * rows,
                      True)

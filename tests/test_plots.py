@@ -448,6 +448,12 @@ def test_runs_lie_below_the_bar_of_their_row():
         show_intervals({"ours": 0.9}, {"theirs": 0.9}, runs={"theirs": [0.9]})
 
 
+def test_four_histograms_stand_in_a_square():
+    grids = [show_histogram({str(k): MAPS for k in range(count)}).figure.axes[0].get_gridspec()
+             for count in (2, 3, 4, 5)]
+    assert [(grid.nrows, grid.ncols) for grid in grids] == [(1, 2), (1, 3), (2, 2), (2, 3)]
+
+
 def test_histograms_share_bins_and_count_every_value():
     data = {"first": MAPS, "second": MAPS * 10 + 1}
     picture = show_histogram(data, bins=12, x_label="activation")
