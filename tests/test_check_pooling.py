@@ -183,6 +183,19 @@ def test_a_place_that_is_never_written_is_named_whatever_its_type(dtype, capsys)
     assert "two calls with the same inputs give different numbers, at 1 of" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["empty", "empty_like"])
+def test_np_empty_shows_under_the_name_that_it_was_imported_by(name, capsys):
+    own = {"flat": flat, "view": view, "new": getattr(np, name)}
+    exec("def first_only(*arguments):\n"
+         "    right = flat(view(*arguments)).argmax(-1)\n"
+         f"    choice = new({'right' if name == 'empty_like' else 'right.shape, int'})\n"
+         "    choice.reshape(-1)[:-1] = right.reshape(-1)[:-1]\n"
+         "    return choice\n", own)
+    assert not check.argmax_of_windows(own["first_only"]).passed
+    assert "two calls with the same inputs give different numbers, at 1 of" in capsys.readouterr().out
+    assert own["new"] is getattr(np, name)
+
+
 @pytest.mark.parametrize("largest", [
     lambda pixels, so_far: max(pixels, so_far), lambda pixels, so_far: max(so_far, pixels),
     lambda pixels, so_far: so_far if so_far > pixels else pixels,

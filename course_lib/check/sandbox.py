@@ -247,8 +247,10 @@ def _redirected(stream, function, number: int):
     """Send everything printed to `stream`, and let nobody wait for a keyboard or leave Python."""
     streams, own = (sys.stdout, sys.stderr, sys.stdin), getattr(function, "__globals__", {})
     places = [place for place in _REPLACEMENTS if place[1] in place[0]]
-    places += [(vars(np), name, _unwritten(getattr(np, name), number))
-               for name in ("empty", "empty_like")]
+    makers = [(vars(np), "empty", np.empty), (vars(np), "empty_like", np.empty_like)]
+    makers += [(own, name, value) for name, value in list(own.items())  # from numpy import empty
+               if value is np.empty or value is np.empty_like]
+    places += [(where, name, _unwritten(make, number)) for where, name, make in makers]
     places += [(own, name, _refuse_exit) for name in ("exit", "quit")  # IPython puts them there
                if type(own.get(name)).__name__.endswith("ExitAutocall")]
     replaced = [(namespace, name, namespace[name]) for namespace, name, _ in places]
