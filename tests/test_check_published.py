@@ -613,7 +613,7 @@ def expects_the_slip(backward):
 
 def too_slow(study):
     study(*SCORES)
-    time.sleep(0.3)
+    time.sleep(0.7)  # two calls are in time, twelve are not
     return False
 
 
@@ -629,7 +629,7 @@ MISBEHAVING = [
     ("prove_bce", lambda loss: loss.label in "AD", "it never calls loss, the function that it is"),
     ("prove_bce", lambda loss: max(abs(loss(*LOGITS)[1] - binary_cross_entropy(*LOGITS)[1])),
      "got a number, 0: compare it with a bound, as in `error < 1e-6`"),
-    ("prove_step", lambda step: [step(*STEP_INPUTS) is None], "Return the one value itself"),
+    ("prove_step", lambda step: [step(*STEP_INPUTS) is None], "One answer is due, without brackets"),
     ("prove_layout", lambda f: True if f(*MAP_INPUTS).shape == (3, 4, 2) else None,
      "on some path nothing is returned"),
     ("prove_average", lambda f: check.gradients(f, np.ones((2, 2))).passed, "expected verdict"),
@@ -659,7 +659,7 @@ MISBEHAVING = [
 def test_misbehaving_answers_are_rejected_and_described(name, answer, sentence, guard, capfd,
                                                         monkeypatch):
     if answer is too_slow:
-        monkeypatch.setattr(sandbox, "SECONDS", 1)
+        monkeypatch.setattr(sandbox, "SECONDS", 2)
     result = getattr(check, name)(answer)
     out, err = capfd.readouterr()
     assert result.state == "failed" and sentence in out and err == ""
@@ -692,6 +692,123 @@ def test_every_way_to_misjudge_has_its_sentence(name):
             assert "misjudges" not in sentence or f" {one.label}" in sentence
         assert (f"misjudges {len(wrong)} of {len(suspects)}" in sentence) == (
             "misjudges" in sentence)
+
+
+def sure_and_right(loss):
+    """Only positive logits whose truth is 1: log(1 + e^z) - z is a small rest of large numbers."""
+    return all(check_gradients(loss, np.array([z, z]), np.array([t, t]),
+                               rng=np.random.default_rng(0)).passed
+               for z in (-8.0, -6.0, -1.0, 0.5, 6.0, 8.0) for t in (0, 1))
+
+
+def whole_number_images(convolution):
+    x = np.arange(60).reshape(5, 6, 2)
+    weight = np.random.default_rng(0).normal(size=(2, 2, 2, 3))
+    y = convolution(x, weight)
+    return y.shape == (4, 5, 3) and all(
+        np.isclose(y[i, j, f], (x[i : i + 2, j : j + 2] * weight[..., f]).sum())
+        for i, j, f in np.ndindex(4, 5, 3))
+
+
+def float64_layout(x, weight):
+    return window_by_window(x.astype(float), weight.astype(float))
+
+
+@pytest.mark.parametrize("name, answer", [
+    ("prove_bce", sure_and_right), ("prove_layout", whole_number_images),
+    ("repair_layout", float64_layout),
+])
+def test_right_answers_that_were_refused_once(name, answer, capfd):
+    assert getattr(check, name)(answer).passed, capfd.readouterr().out
+
+
+def bce_with(loss=None, p_of=lambda p: p, dz=lambda p, t, N: (p - t) / N):
+    """A student's loss and gradient with one thing changed."""
+    def answer(z, t):
+        p = p_of(1 / (1 + np.exp(-z)))
+        usual = (np.logaddexp(0, z) - t * z).mean()
+        return usual if loss is None else loss(p, t), dz(p, t, len(z))
+    return answer
+
+
+def by_logarithms(p, t):
+    with np.errstate(all="ignore"):
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+
+
+def chosen_by(scores, report=lambda v, t, k: float(t[k])):
+    def answer(v, t):
+        k = int(scores(v, t).argmax())
+        return k, report(v, t, k)
+    return answer
+
+
+def steps(lr_of=lambda lr: lr, old=1):
+    def answer(x, labels, first, second, lr):
+        new = step_by_hand(x, labels, first, second, lr_of(lr))
+        return tuple(b - (1 - old) * a for a, b in zip((first, second), new))
+    return answer
+
+
+def average_by(place):
+    def answer(dy, x):
+        dx = np.zeros(x.shape, dy.dtype)
+        for n, c, i, j in np.ndindex(*dy.shape):
+            place(dx[n, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2], dy[n, c, i, j],
+                  x[n, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2])
+        return dx
+    return answer
+
+
+def to_the_largest(dx, dy, x):
+    dx[np.unravel_index(x.argmax(), x.shape)] = dy
+
+
+def back_to_dtype(dy, x):
+    shares = np.zeros_like(x)
+    with np.errstate(all="ignore"):
+        for i, j in np.ndindex(*dy.shape[2:]):
+            shares[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = dy[:, :, i, j, None, None] / 4
+        return shares.astype(dy.dtype)
+
+
+def first_image_only(dy, x):
+    dx = np.zeros(x.shape, dy.dtype)
+    dx[0] = strided_average(dy, x)[0]
+    return dx
+
+
+VALIDATION = lambda v, t: v  # noqa: E731
+
+
+@pytest.mark.parametrize("name, answer, sentence", [
+    ("repair_bce", bce_with(p_of=lambda p: np.clip(p, 1e-3, 1 - 1e-3)), "p − t needs no clipping"),
+    ("repair_bce", bce_with(by_logarithms), "log(0) is infinite"),
+    ("repair_bce", bce_with(lambda p, t: by_logarithms(np.clip(p, 1e-12, 1 - 1e-12), t)),
+     "where the network is wrong and sure, the loss stops rising"),
+    ("repair_bce", bce_with(dz=lambda p, t, N: p - t / N), "only t is divided by N"),
+    ("repair_bce", bce_with(dz=lambda p, t, N: (p - t).mean()), "or is a sum or a mean taken"),
+    ("repair_study", chosen_by(lambda v, t: 0.8 * v + 0.2 * t), "test scores take part in the ch"),
+    ("repair_study", chosen_by(VALIDATION, lambda v, t, k: round(float(t[k]), 2)), "is rounded"),
+    ("repair_study", chosen_by(VALIDATION, lambda v, t, k: float(max(v[k], t[k]))),
+     "not yet: where it goes wrong, the score of the chosen setting on the validation images"),
+    ("repair_step", steps(lambda lr: 0.5), "multiplied by 0.5, whatever lr is"),
+    ("repair_step", steps(old=0), "the steps alone, −lr times the gradients"),
+    ("repair_average", average_by(to_the_largest), "not yet: only one pixel of each window gets"),
+    ("repair_average", back_to_dtype, "what is lost there no astype brings back"),
+    ("repair_average", first_image_only, "goes wrong in all with dy.shape[0] > 1, and in no other"),
+    ("prove_step", lambda step: [moved.any() for moved in step][0], "call it, as in step(x, labels"),
+    ("prove_study", lambda study: study.argmax() == 1, "is a function and has no .argmax: call it"),
+    ("prove_study", lambda study: (study(*SCORES)[0] == 2, study(*SCORES)[1] == 0.8),
+     "`and` joins comparisons"),
+    ("prove_study", lambda study: study(*SCORES)[0] == 2 and study(*SCORES)[1] < 0.85,
+     "is the tolerance too wide, or does a comparison not reach the `return`?"),
+])
+def test_what_a_new_student_tried_is_told_truly(name, answer, sentence, capfd):
+    result = getattr(check, name)(answer)
+    out = capfd.readouterr().out
+    assert not result.passed and sentence in out, out
+    assert "1 times the right answer" not in out and "Other cases" not in out
 
 
 def test_a_suspect_shows_its_letter_only():

@@ -224,6 +224,17 @@ def test_a_kink_anywhere_within_h_is_found_or_harmless(u, power, seed):
     assert report["x"].left_out <= 1
 
 
+@pytest.mark.parametrize("z", [[6.0], [6.0, 6.0], [4.0, 5.0, 7.0], [-6.0, 3.0], [0.0]])
+def test_rounding_inside_a_loss_is_no_kink(z):
+    """log(1 + e^z) - z loses digits: without a noise measured they looked like corners."""
+    def loss(z, t):
+        p = 1 / (1 + np.exp(-z))
+        return (np.logaddexp(0, z) - t * z).mean(), (p - t) / len(z)
+
+    report = check_gradients(loss, np.array(z), np.ones(len(z)), rng=np.random.default_rng(0))
+    assert report.passed and report.left_out == 0, report
+
+
 def test_ties_in_a_max_pool(rng):
     x = normal(2, 2, 6, 6)
     x[0, 0, 0, 1] = x[0, 0, 0, 0] = 9.0  # two equal maxima

@@ -193,10 +193,11 @@ def _fault(task: Task, answer: Answer, right) -> Fault | None:
             return fault
     if answer.changed:
         names = " and ".join(task.argument_names[position] for position in answer.changed)
-        were = "was" if len(answer.changed) == 1 else "were"
+        were, them = ("was", "it") if len(answer.changed) == 1 else ("were", "them")
         return Fault(
             "inputs changed", f"the numbers are right, but {names} {were} changed in place. "
-            "Whoever called the function still needs it: work on a copy.", numbers_right=True,
+            f"Whoever called the function still needs {them}: work on a copy.",
+            numbers_right=True,
         )
     return None
 
@@ -244,7 +245,7 @@ def _result_fault(task: Task, part: int, y: str, value, right: np.ndarray) -> Fa
         return Fault("values", how_many_wrong(y, where_wrong(value, right)), part=part)
     if task.keeps_dtype and value.dtype != right.dtype:
         kind = f"{value.dtype}, which keeps whole numbers only. Say" if value.dtype.kind in "iub" \
-            else f"{value.dtype}. np.zeros makes float64; say"
+            else f"{value.dtype}. Say"
         x = task.argument_names[0]
         return Fault(
             "dtype", f"the numbers are right, but {y} has the wrong dtype: {x} is {right.dtype}, "
@@ -313,16 +314,17 @@ def _how_it_ended(task: Task, answer: Answer) -> str:
 # Which mistake it is
 
 
-def _recognise(task: Task, answers: list[Answer], faults: list) -> tuple[Mistake | None, bool]:
-    """Return (the mistake that does what the student's function did, whether in every case).
+def _recognise(task: Task, answers: list[Answer], faults: list) -> tuple[Mistake | None, str]:
+    """Return (the mistake that does what the student's function did, in which cases).
 
-    In every case: the same numbers, or an error of the same kind. A mistake that explains only the
-    smallest failing case is named too, as such, if it gives the same wrong numbers there.
+    "all": the same numbers, or an error of the same kind. A mistake that explains the smallest
+    failing case is named too, as such, if it gives the same wrong numbers there: in all "wrong"
+    cases (in others it would be wrong, and the function is right) or in "some" of them.
     """
     answers = answers[::2]
     wrong = [n for n, fault in enumerate(faults) if fault and fault.kind in EXPLAINED]
     if not wrong:
-        return None, False
+        return None, ""
     numbers = [n for n in wrong if faults[n].kind != "raised"]
     others = [n for n in range(len(answers)) if n not in wrong]
     best, most = None, 0
@@ -334,12 +336,13 @@ def _recognise(task: Task, answers: list[Answer], faults: list) -> tuple[Mistake
             if not agrees(wrong[0]):
                 continue
             if all(map(agrees, wrong[1:])) and all(map(agrees, others)):
-                return mistake, True
+                return mistake, "all"
             if task.as_a_whole:
                 continue
             if wrong[0] in numbers and (same := sum(map(agrees, numbers))) > most:
                 best, most = mistake, same
-    return best, False
+    failed = sum(fault is not None for fault in faults)
+    return best, "wrong" if most == failed else "some"
 
 
 EXPLAINED = ("values", "shape", "type", "nan", "raised")  # faults that a variant can show
@@ -374,18 +377,19 @@ def _explain(task: Task, answers, expected, faults) -> tuple[Mistake | None, str
     shown = min(reached, key=lambda n: (faults[n].numbers_right, n))
     if task.as_a_whole:  # an error hides verdicts: first the errors
         shown = min(reached, key=lambda n: (faults[n].kind not in ("raised", "too slow"), n))
-    fault, (mistake, always) = faults[shown], _recognise(task, answers, faults)
+    fault, (mistake, extent) = faults[shown], _recognise(task, answers, faults)
     known = mistake is not None and fault.kind in EXPLAINED
     sentence, section = fault.sentence, task.section
     if known:
         sentence, section = mistake.sentence, mistake.section
-        if not always:
-            sentence = f"in the case below, {sentence}"
+        if extent != "all":
+            where = "where it goes wrong" if extent == "wrong" else "in the case below"
+            sentence = f"{where}, {sentence}"
     elif fault.kind in ("values", "shape"):
         sentence = _sentences(sentence, _relation(task, answers, expected, faults, fault.part))
     lines = [f"{task.function_name}, not yet: {sentence}"]
-    if known and not always:
-        lines.append("Other cases differ in another way: repair this first, then check again.")
+    if known and extent == "some":
+        lines.append("That does not explain every wrong case: repair this first, then check again.")
     elif known and fault.kind in ("shape", "type"):
         lines.append(f"Therefore {fault.sentence}")
     elif known and fault.kind == "raised":

@@ -19,14 +19,14 @@ ERRORS = (  # (what the error says, what that usually means), the first that fit
      "a function is called with more or fewer arguments than its `def` line names, or by other "
      "names. (The check itself calls yours with the arguments in the order of the task.)"),
     (r"index (-?\d+) is out of bounds for axis (\d+) with size (\d+)",
-     "axis {1} has {2} places, the first is index 0. Count how many windows or values there are, "
-     "and where the last one starts and ends."),
+     "the size of axis {1} is {2}, and its first index is 0. Count how many windows or values "
+     "there are, and where the last one starts and ends."),
     (r"too many indices", "more indices than the array has axes: print its shape there. An index "
      "such as x[0] takes an axis away."),
     (r"(list|tuple|string) index out of range", "an index beyond the end: the {0} is shorter than "
      "you think. Print its length."),
     (r"could not be broadcast together|could not broadcast",
-     "two arrays meet whose shapes do not fit. Usually a slice was cut short at the border, an "
+     "two arrays meet whose shapes do not fit. Most often a slice was cut short at the border, an "
      "axis is missing ([:, None, None]), or two axes changed places. Compare the shapes."),
     (r"shapes .* not aligned|matmul: Input|mismatch in its core dimension|shape-mismatch for sum",
      "a product whose inner sizes differ: write both shapes down, transpose or slice one."),
@@ -121,7 +121,8 @@ KINDS = {
 def kind(name: str, wanted: str = "") -> str:
     """Return what to do about a value of this type, or "", where `wanted` is due."""
     if wanted == "True or False" and name in ("list", "tuple"):
-        return "Return the one value itself, without brackets."
+        return ("One answer is due, without brackets: `and` joins comparisons, .all() makes one "
+                "of an array. What a function on trial returns is to be compared, not returned.")
     return KINDS.get(name, "")
 
 
@@ -142,7 +143,8 @@ def number(y: str, value: float, right: np.ndarray) -> str:
         ):
             if abs(one - value) <= 1e-4 * max(1.0, abs(one)):
                 return sentence
-    return f"Make {y} first, put each number in its place, and return {y} itself."
+    return (f"Make {y} first, put each number in its place, and return {y} itself; or is a sum or a "
+            "mean taken that is one too many?")
 
 
 def objects(value: Unshown) -> str:
@@ -167,7 +169,7 @@ def only_where(names: tuple, cases: list, wrong: list) -> str:
     for text, test in _properties(names, cases[0]):
         try:
             if [bool(test(arguments)) for arguments, _ in known] == flags:
-                return f"It goes wrong in every case {text}, and in no other."
+                return f"Of these cases it goes wrong in all {text}, and in no other."
         except (TypeError, IndexError, AttributeError):  # not all cases are of one kind
             continue
     return ""
@@ -182,12 +184,14 @@ def _properties(names: tuple, example: tuple):
         elif type(value) is tuple:
             yield f"with two different numbers in {name}", lambda a, p=place: a[p][0] != a[p][1]
         elif isinstance(value, np.ndarray):
-            yield f"in which {name} is float32", lambda a, p=place: a[p].dtype == np.float32
-            yield (f"in which {name} holds negative numbers",
-                   lambda a, p=place: bool((a[p] < 0).any()))
             for axis in range(value.ndim):
                 yield (f"with {name}.shape[{axis}] > 1",
                        lambda a, p=place, k=axis: a[p].shape[k] > 1)
             if value.ndim > 1:
+                yield (f"in which the last two axes of {name} hold more than one number",
+                       lambda a, p=place: a[p].shape[-1] * a[p].shape[-2] > 1)
                 yield (f"in which the last two sizes of {name} differ",
                        lambda a, p=place: a[p].shape[-1] != a[p].shape[-2])
+            yield f"in which {name} is float32", lambda a, p=place: a[p].dtype == np.float32
+            yield (f"in which {name} holds negative numbers",
+                   lambda a, p=place: bool((a[p] < 0).any()))

@@ -82,6 +82,18 @@ def _first_first(x, labels, first, second, lr):
     return moved, second - lr * _gradients(x, labels, moved, second)[1]
 
 
+def _without_relu(gate):
+    """Return the variant whose hidden values are x @ first itself."""
+
+    def variant(x, labels, first, second, lr):
+        hidden = x @ first
+        _, dlogits = softmax_cross_entropy(hidden @ second, labels)
+        dhidden = dlogits @ second.T * (hidden > 0 if gate else 1)
+        return first - lr * (x.T @ dhidden), second - lr * (hidden.T @ dlogits)
+
+    return variant
+
+
 def _step_case(N, features, units, classes, seed, lr=0.5, dtype=np.float64):
     return Case((numbers((N, features), seed, dtype, 0.5), np.arange(seed, seed + N) % classes,
                  numbers((features, units), seed + 1, dtype, 0.5),
@@ -93,14 +105,14 @@ STEP = _repair(
     (
         Case((np.array([[1.0, 2]]), np.array([1]), np.array([[1.0, -1], [0.5, 1]]),
               np.array([[1.0, 0], [0, 2]]), 0.5)),
-        _step_case(2, 3, 4, 3, 11), _step_case(5, 2, 6, 4, 14, 0.1),
+        _step_case(2, 3, 4, 3, 11), _step_case(5, 2, 6, 4, 14, 0.15),
         _step_case(7, 6, 3, 2, 17, 0.25, np.float32), _step_case(4, 4, 4, 4, 23, 1.0),
     ),
     (
         Mistake("first frozen", "the first layer still does not move: a step must change both.",
                 _moved(0, 1), FROZEN),
         Mistake("last frozen", "now the first layer moves and the last does not: the loop ends one "
-                "too early.", _moved(1, 0), FROZEN),
+                "too early, or `return` stands inside it.", _moved(1, 0), FROZEN),
         Mistake("nothing moves", "neither layer moves: the loop has nothing to walk over, or "
                 "changes copies that are not returned.", _moved(0, 0), FROZEN),
         Mistake("uphill", "a layer moves up the gradient: the step is minus lr times the gradient.",
@@ -110,6 +122,8 @@ STEP = _repair(
                 (_moved(1, 2), _moved(2, 2))),
         Mistake("lr forgotten", "the steps are not multiplied by lr.",
                 _moved(1, 1, lambda lr, N: 1), FROZEN),
+        Mistake("lr a constant", "the steps are multiplied by 0.5, whatever lr is: use the "
+                "argument lr.", _moved(1, 1, lambda lr, N: 0.5), FROZEN),
         Mistake("divided by N again", "the steps are divided by the number of examples. The mean "
                 "is taken once, in the loss, and its 1/N is in dlogits already.",
                 _moved(1, 1, lambda lr, N: lr / N), GATES),
@@ -130,8 +144,14 @@ STEP = _repair(
                 "instead of by ReLU's slope, which is 0 or 1.",
                 _with_first(lambda x, hidden, dhidden: x.T @ (dhidden * hidden)), GATES),
         Mistake("gradients returned", "these are the gradients. Return the new weights.",
-                lambda x, t, a, b, lr: _gradients(x, t, a, b)[:2], FROZEN,
-                (lambda x, t, a, b, lr: tuple(-lr * g for g in _gradients(x, t, a, b)[:2]),)),
+                lambda x, t, a, b, lr: _gradients(x, t, a, b)[:2], FROZEN),
+        Mistake("steps returned", "these are the steps alone, −lr times the gradients. Return the "
+                "new layers: the old ones and their steps, added.",
+                lambda x, t, a, b, lr: tuple(-lr * g for g in _gradients(x, t, a, b)[:2]), FROZEN),
+        Mistake("ReLU forgotten", "hidden is not set to 0 where it is negative: ReLU is missing "
+                "on the way forward.", _without_relu(True), FROZEN, (_without_relu(False),)),
+        Mistake("two steps", "it makes two steps, one after the other. Asked for is one.",
+                lambda x, t, a, b, lr: step(x, t, *step(x, t, a, b, lr), lr), FROZEN),
         Mistake("swapped", "the two layers have changed places: return the first one first.",
                 lambda *a: step(*a)[::-1], FROZEN),
     ),
@@ -145,7 +165,7 @@ STEP = _repair(
 
 def convolution(x, weight):
     (H, W, _), (KH, KW, _, F) = x.shape, weight.shape
-    y = np.zeros((H - KH + 1, W - KW + 1, F), x.dtype)
+    y = np.zeros((H - KH + 1, W - KW + 1, F), np.result_type(x, weight))
     for i, j in np.ndindex(*y.shape[:2]):
         y[i, j] = np.einsum("uvc,uvcf->f", x[i : i + KH, j : j + KW], weight)
     return y
@@ -220,6 +240,7 @@ LAYOUT = _repair(
                 lambda x, w: convolution(x, w.swapaxes(2, 3)), MAPS, (_swapped_loops,)),
     ),
     MAPS, result_name="y", shape_rule="(OH, OW, F), rows, columns, filters: laid out as x is",
+    keeps_dtype=False,
 )
 
 
@@ -252,6 +273,15 @@ def _one_corner(dy, x, by=1.0):
     return dx
 
 
+def _to_the_largest(dy, x):
+    """As a max pool does it."""
+    dx = np.zeros(x.shape, dy.dtype)
+    for n, c, i, j in np.ndindex(*dy.shape):
+        window = x[n, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+        dx[n, c, 2 * i + window.argmax() // 2, 2 * j + window.argmax() % 2] = dy[n, c, i, j]
+    return dx
+
+
 def _repeated(dy, x):
     return (dy / 4).repeat(2, axis=2).repeat(2, axis=3)
 
@@ -277,9 +307,9 @@ FRACTIONS = _repair(
         _pool_case((1, 1, 3, 2), 61, np.float64),
     ),
     (
-        Mistake("fractions cut off", "the fractions are still cut off: dx has the images' dtype, "
-                "whole numbers, or is brought back to it at the end. A gradient has the dtype of "
-                "dy.", _in_images_dtype, ADDRESS),
+        Mistake("fractions cut off", "the fractions are still cut off: on its way the gradient is "
+                "stored in the images' dtype, whole numbers, and what is lost there no astype "
+                "brings back. Make the array for it in the dtype of dy.", _in_images_dtype, ADDRESS),
         Mistake("added to whole numbers", "dx still has the images' dtype, and NumPy refuses to "
                 "add fractions to whole numbers. Give dx the dtype of dy.",
                 _added_in_images_dtype, ADDRESS),
@@ -295,7 +325,7 @@ FRACTIONS = _repair(
                 lambda dy, x: _shared(dy, x, by=16.0), ADDRESS),
         Mistake("one corner only", "only one pixel of each window gets a gradient. All four took "
                 "part in the mean.", lambda dy, x: _one_corner(dy, x, 4.0), ADDRESS,
-                (_one_corner,)),
+                (_one_corner, _to_the_largest, lambda dy, x: _to_the_largest(dy, x) / 4)),
         Mistake("last row missing", "where the windows do not fill the image, dx is too small. "
                 "Pixels that no window read get 0.", _repeated, ADDRESS),
         Mistake("multiplied by x", "the gradient is multiplied by the pixels. A mean has the slope "
@@ -317,13 +347,16 @@ def _sigmoid(z):
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
+def _usual_loss(z, p, t):
+    """log(1 + exp(z)) − t z, without the large numbers that cancel: nudges of it can be trusted."""
+    return (np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))).mean()
+
+
 def _bce(change=lambda p, t, N, z: (p - t) / N, loss=None):
     """Return the variant with dz = change(p, t, N, z), and perhaps another loss(z, p, t)."""
-    usual = lambda z, p, t: (np.logaddexp(0, z) - t * z).mean()  # noqa: E731
-
     def variant(z, t):
         p = _sigmoid(z)
-        return (loss or usual)(z, p, t), change(p, t, len(z), z)
+        return (loss or _usual_loss)(z, p, t), change(p, t, len(z), z)
 
     return variant
 
@@ -332,7 +365,8 @@ def _clipped(least):
     """Return the loss that never sees a probability nearer to 0 or 1 than this."""
     def loss(z, p, t):
         p = np.clip(p, least, 1 - least)
-        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
     return loss
 
 
@@ -348,6 +382,7 @@ BCE = _repair(
         Case((np.array([0.0, 6, -6, 2]), np.array([1, 0, 1, 1]))),
         Case((np.array([0.5, -0.5, 1.5], np.float32), np.array([0, 1, 1]))),
         Case((np.array([20.0, -20, 4, -4, 1]), np.array([0, 1, 1, 0, 1]))),
+        Case((np.array([40.0, -40, 40]), np.array([0, 1, 1]))),
     ),
     (
         Mistake("slope kept", "the factor p(1 − p) is still there. In cross-entropy it cancels; "
@@ -364,7 +399,16 @@ BCE = _repair(
                 "network is wrong and sure, the loss stops rising. log(1 + exp(z)) − t z needs "
                 "no clipping, as np.logaddexp(0, z) - t * z.",
                 _bce(loss=_clipped(1e-7)), GATES,
-                tuple(_bce(loss=_clipped(10.0**-n)) for n in (3, 4, 5, 6, 8))),
+                tuple(_bce(loss=_clipped(10.0**-n)) for n in (2, 3, 4, 5, 6, *range(8, 16)))),
+        Mistake("logarithm of 0", "for a network that is very sure, p is exactly 0 or 1 in "
+                "floating point, and log(0) is infinite. The loss that was there needs no p.",
+                _bce(loss=_clipped(0)), GATES),
+        Mistake("p clipped in dz", "the probability is clipped before the difference is taken: "
+                "the gradient of one that is sure is wrong then. p − t needs no clipping.",
+                _bce(lambda p, t, N, z: (np.clip(p, 1e-3, 1 - 1e-3) - t) / N), GATES,
+                tuple(_bce(lambda p, t, N, z, n=n: (np.clip(p, n, 1 - n) - t) / N,
+                           loss=_clipped(n) if both else None)
+                      for n in (1e-2, 1e-3) for both in (False, True))),
         Mistake("loss replaced", "now loss and gradient fit together, but it is another loss: the "
                 "mean squared error. Keep the cross-entropy and repair its gradient.",
                 _bce(lambda p, t, N, z: 2 * (p - t) * _slope(p) / N,
@@ -377,6 +421,9 @@ BCE = _repair(
                 (_bce(lambda p, t, N, z: (p - t) / _slope(p)),)),
         Mistake("not divided by N", "the loss is a mean over N examples, and its gradient carries "
                 "1/N.", _bce(lambda p, t, N, z: p - t), GATES),
+        Mistake("only t divided by N", "only t is divided by N: division comes before "
+                "subtraction. It is (p − t) / N, in brackets.",
+                _bce(lambda p, t, N, z: p - t / N), GATES),
         Mistake("divided by N twice", "dz is divided by N twice.",
                 _bce(lambda p, t, N, z: (p - t) / N**2), GATES),
         Mistake("sign", "all signs are wrong: it is p − t. Where t is 1, raising z lowers the "
@@ -441,10 +488,11 @@ STUDY = _repair(
         Case((np.array([0.5, 0.6]), np.array([0.75, 0.7]))),
         Case((np.array([0.81, 0.82, 0.83, 0.84, 0.80, 0.79]),
               np.array([0.82, 0.86, 0.80, 0.81, 0.85, 0.78]))),
+        Case((np.array([0.9012, 0.9034, 0.8951]), np.array([0.9578, 0.8123, 0.9036]))),
     ),
     (
         Mistake("chosen on the test set", "the setting is still chosen by its test score. Then the "
-                "test images have taken part in the training, through you.",
+                "test images have taken part in the choice.",
                 _study(_by_test), CHOICES),
         Mistake("best test score reported", "the setting is chosen on the validation images, but "
                 "the score that is reported is the best of all test scores. Report that of the "
@@ -455,10 +503,15 @@ STUDY = _repair(
         Mistake("chosen on test, reported on validation", "the two sets have changed places: "
                 "choose on the validation images, report on the test images.",
                 _study(_by_test, lambda v, t, k: v[k]), CHOICES),
-        Mistake("chosen on both", "the test scores take part in the choice: both scores are "
-                "added.", _study(lambda v, t: (v + t).argmax()), CHOICES,
+        Mistake("chosen on both", "the test scores take part in the choice. The validation "
+                "scores choose alone.", _study(lambda v, t: (v + t).argmax()), CHOICES,
                 (_study(lambda v, t: np.maximum(v, t).argmax()),
-                 _study(lambda v, t: np.minimum(v, t).argmax()))),
+                 _study(lambda v, t: np.minimum(v, t).argmax()),
+                 *(_study(lambda v, t, n=n: (n * v + (1 - n) * t).argmax())
+                   for n in (0.9, 0.8, 0.75, 0.7, 0.6)))),
+        Mistake("rounded", "the score is rounded. Report it as it is.",
+                _study(_by_validation, lambda v, t, k: round(float(t[k]), 2)), CHOICES,
+                (_study(_by_validation, lambda v, t, k: round(float(t[k]), 3)),)),
         Mistake("mean of both reported", "the mean of validation and test score is reported. The "
                 "validation score of a winner is too high: report the test score alone.",
                 _study(_by_validation, lambda v, t, k: (v[k] + t[k]) / 2), CHOICES,
@@ -513,15 +566,16 @@ PROOFS = (
             ("puts the filters first, the published bug", _moved_axes(2, 0, 1),
              "Take sizes that are all different: with 6 filters on 6×6 maps nobody notices."),
             ("reshapes instead of moving the axis", _reshaped(2, 0, 1),
-             "A shape is not enough: compare some numbers, too."),
+             "A shape is not enough, nor one number or a sum: compare all numbers, of an x whose "
+             "pixels all differ."),
             ("swaps rows and columns", _moved_axes(1, 0, 2), "Take an image that is not square."),
         ), HIDES,
     ),
     proof(
         EXERCISE, "average", "backward(dy, x)", (_shared, _repeated_whole),
         (
-            ("cuts the fractions off for whole-number images, the published line", _in_images_dtype,
-             "Give it images of integers, and a dy that four does not divide."),
+            ("cuts the fractions off for whole-number images, the published bug", _in_images_dtype,
+             "Give it images of integers and a dy that four does not divide, and compare closely."),
             ("gives every pixel half of dy", lambda dy, x: _shared(dy, x, by=2.0),
              "What goes in must come out: compare the sums."),
             ("gives all of dy to one corner", _one_corner,
@@ -545,7 +599,7 @@ PROOFS = (
             ("chooses by the test scores, as two published studies did", _study(_by_test),
              "Give it scores whose best places differ."),
             ("reports the validation score", _study(_by_validation, lambda v, t, k: v[k]),
-             "Look at the score, not only at the choice."),
+             "Compare the score, too, with one that differs from the validation score."),
             ("reports the best test score of all",
              _study(_by_validation, lambda v, t, k: np.max(t)),
              "The score must be that of the chosen setting."),

@@ -21,6 +21,7 @@ class Suspect:
     label: str
     function: Callable
     names: tuple[str, ...] = ()  # of its arguments, for who calls it by these
+    call: str = ""  # how it is called
     calls: int = 0
     stopped: str = ""
 
@@ -29,7 +30,7 @@ class Suspect:
 
     def fresh(self) -> "Suspect":
         """Return the same function before anybody called it."""
-        return Suspect(self.label, self.function, self.names)
+        return Suspect(self.label, self.function, self.names, self.call)
 
     def __call__(self, *arguments, **named):
         self.calls += 1
@@ -42,6 +43,13 @@ class Suspect:
             error.on_trial = repr(self)
             self.stopped = f"{self} stopped with {type(error).__name__}: {error}"[:200]
             raise
+
+    def __iter__(self):
+        raise TypeError(f"{self} is no result but a function: call it, as in {self.call}")
+
+    def __getattr__(self, name: str):
+        raise AttributeError(f"{self} is a function and has no .{name}: call it, as in "
+                             f"{self.call}, and look at what it returns")
 
     def __repr__(self) -> str:
         return f"function {self.label}"
@@ -58,9 +66,9 @@ def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
     function_name, _, inside = call.rstrip(")").partition("(")
     names = tuple(inside.split(", "))
     accused = [(function, f"{what}. {advice}") for what, function, advice in wrong]
-    begin = wrong[0][2]  # the advice that finds the published bug
+    begin = wrong[0][2][0].lower() + wrong[0][2][1:]  # the advice that finds the published bug
     order = [(right[0], None), *accused[:2], (right[1], None), *accused[2:]]
-    suspects = [Suspect(label, function, names) for label, (function, _) in zip(LABELS, order)]
+    suspects = [Suspect(label, function, names, call) for label, (function, _) in zip(LABELS, order)]
     does = {label: said for label, (_, said) in zip(LABELS, order)}
     what = dict(zip((label for label, said in does.items() if said), (one[0] for one in wrong)))
     fine = [label for label, said in does.items() if said is None]
@@ -79,11 +87,12 @@ def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
         return Mistake(identity, sentence, variant, section)
 
     named = [
-        mistake("passes everything", "your test lets every function pass: for none of these it "
-                f"returns False. Begin with the published bug: {begin}", misjudge(always=True)),
+        mistake("passes everything", "your test lets every function pass: it returns False for "
+                f"none of them. Begin with the published bug: {begin}", misjudge(always=True)),
         mistake("refuses everything", "your test refuses every function, the right ones too. Try "
                 "it on one that you trust and print what it compares: does it expect the right "
-                "thing, and ask for np.isclose, not for equal bits?",
+                "thing? Do the two differ by rounding only, which np.isclose forgives, or hardly "
+                "at all where you ask for a difference?",
                 misjudge(always=False)),
         mistake("the wrong way round", "your test says True for the wrong functions and False for "
                 "the right ones: True means “this function is right”.", misjudge(*does)),
@@ -95,8 +104,9 @@ def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
         mistake("misses the published bug and a third", "your test finds one bug only. A function "
                 f"passes that {does[published]} So does one that {does[third]}",
                 misjudge(published, third)),
-        *(mistake(f"misses {label}", f"your test lets a function pass that {does[label]}",
-                  misjudge(label)) for label in bad),
+        *(mistake(f"misses {label}", f"your test lets a function pass that {does[label]} If it "
+                  "does that already: is the tolerance too wide, or does a comparison not reach "
+                  "the `return`?", misjudge(label)) for label in bad),
         *(mistake(f"refuses {label}", RIGHT, misjudge(label)) for label in fine),
     ]
     verdicts = {tuple(map(one.variant, suspects)) for one in named}
@@ -106,7 +116,7 @@ def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
         refused = [label for label in labels if label in fine]
         missed = [label for label in labels if label in bad]
         told = [f"your test misjudges {len(labels)} of {len(does)} functions.",
-                *(f"It refuses {label}, which is right." for label in refused)]
+                *(f"Function {label} is right, and your test refuses it." for label in refused)]
         for label in missed:  # where right ones are refused, advice for one bug leads astray
             bug = f"{what[label]}." if refused else does[label]
             told.append(f"It lets {label} pass, which {bug}")

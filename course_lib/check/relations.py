@@ -57,6 +57,8 @@ def as_multiple(pairs, wrong) -> str:
 
     if all_are(lambda N, size: -1):
         return "Every sign is turned: it is minus the right answer."
+    if all_are(lambda N, size: 1):
+        return ""  # nearly right, but not by a factor
     if all_are(lambda N, size: values[0]):
         return f"In every case it is {number_text(values[0])} times the right answer."
     if all_are(lambda N, size: N):
