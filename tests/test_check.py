@@ -872,6 +872,19 @@ def test_an_ordinary_check_is_quick():
     assert 0 < costs["relu"]["loops"] < 10 and 0 < costs["conv2d"]["loops"] < 10, costs
 
 
+def test_a_long_line_is_cut_where_one_sees_it_and_a_generator_is_no_helper(capsys):
+    def long(x, weight, bias, stride, padding):
+        return (x, weight, bias, stride, padding, "a line of some length", "longer", "and longer")[9].nothing_that_it_has  # noqa: E501
+
+    def inner(x, weight, bias, stride, padding):
+        return np.array(sum(image[99] for image in x))
+
+    assert not check.conv2d(long).passed and not check.conv2d(inner).passed
+    first, second = (line for line in capsys.readouterr().out.splitlines() if "(line " in line)
+    assert re.search(r": return \(x, weight, .*  # no…\)", first) and "noqa" not in first
+    assert re.search(r"\(line \d+: return np.array\(sum\(image\[99\] for image in x\)\)\)", second)
+
+
 # The sandbox by itself
 
 

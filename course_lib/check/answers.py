@@ -126,8 +126,10 @@ def described(error: BaseException, function) -> tuple[str, str]:
     frame, number = frames[-1]
     line = traceback.extract_tb(error.__traceback__)
     text = [one.line for one in line if one.filename == filename][-1] or ""
-    helper = "" if frame.f_code is code_of(function) else f" of {frame.f_code.co_name}"
-    return (f"{message} (line {number}{helper}: {plain(text)[:120]})",
+    name = frame.f_code.co_name  # "<genexpr>" stands in the student's own function
+    helper = "" if frame.f_code is code_of(function) or name.startswith("<") else f" of {name}"
+    shown = plain(text) if len(text) <= 120 else f"{plain(text)[:119]}…"
+    return (f"{message} (line {number}{helper}: {shown})",
             _on_the_line(text, frame.f_locals))
 
 
