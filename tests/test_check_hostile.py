@@ -529,7 +529,7 @@ def test_the_line_in_a_helper_is_named(capsys):
     out = capsys.readouterr().out
     assert " of helper: return values[place])" in out
     assert "On that line: values (1, 1, 3, 3), place = 7." in out
-    assert "Usually: axis 0 has 1 places" in out
+    assert "Usually: the size of axis 0 is 1" in out
 
 
 def test_a_stub_that_is_called_is_named(guard, capsys):
@@ -543,10 +543,10 @@ def test_a_stub_that_is_called_is_named(guard, capsys):
 
 
 @pytest.mark.parametrize("spoil, words", [
-    (lambda y, x, w, b, s, p: y + (p > 0), "in every case with padding > 0, and in no other"),
-    (lambda y, x, w, b, s, p: y + (s > 1), "in every case with stride > 1, and in no other"),
-    (lambda y, x, w, b, s, p: y + (len(x) > 1), "in every case with x.shape[0] > 1"),
-    (lambda y, x, w, b, s, p: y + (len(w) > 1), "in every case with weight.shape[0] > 1"),
+    (lambda y, x, w, b, s, p: y + (p > 0), "in every one with padding > 0, and in no other"),
+    (lambda y, x, w, b, s, p: y + (s > 1), "in every one with stride > 1, and in no other"),
+    (lambda y, x, w, b, s, p: y + (len(x) > 1), "in every one with x.shape[0] > 1"),
+    (lambda y, x, w, b, s, p: y + (len(w) > 1), "in every one with weight.shape[0] > 1"),
     (lambda y, *_: y + 0.01, None),
     (lambda y, x, *_: 1 / 0 if x.shape[2] != x.shape[3] else y, "two sizes of x differ, and in no"),
 ])
@@ -569,7 +569,7 @@ def error_of(run):
 
 
 @pytest.mark.parametrize("run, words", [
-    (lambda x: x[5], "axis 0 has 2 places"), (lambda x: x[0, 0, 0], "more indices than"),
+    (lambda x: x[5], "the size of axis 0 is 2"), (lambda x: x[0, 0, 0], "more indices than"),
     (lambda x: x + np.ones((2, 2)), "shapes do not fit"), (lambda x: x @ x, "inner sizes differ"),
     (lambda x: x.reshape(4), "another number of values"), (lambda x: np.zeros(-1), "negative"),
     (lambda x: x.transpose(0, 1, 2), "an axis that this array has not"),

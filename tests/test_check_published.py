@@ -796,7 +796,7 @@ VALIDATION = lambda v, t: v  # noqa: E731
     ("repair_step", steps(old=0), "the steps alone, −lr times the gradients"),
     ("repair_average", average_by(to_the_largest), "not yet: only one pixel of each window gets"),
     ("repair_average", back_to_dtype, "what is lost there no astype brings back"),
-    ("repair_average", first_image_only, "goes wrong in all with dy.shape[0] > 1, and in no other"),
+    ("repair_average", first_image_only, "wrong in every one with dy.shape[0] > 1, and in no other"),
     ("prove_step", lambda step: [moved.any() for moved in step][0], "call it, as in step(x, labels"),
     ("prove_study", lambda study: study.argmax() == 1, "is a function and has no .argmax: call it"),
     ("prove_study", lambda study: (study(*SCORES)[0] == 2, study(*SCORES)[1] == 0.8),

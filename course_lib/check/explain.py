@@ -143,8 +143,8 @@ def number(y: str, value: float, right: np.ndarray) -> str:
         ):
             if abs(one - value) <= 1e-4 * max(1.0, abs(one)):
                 return sentence
-    return (f"Make {y} first, put each number in its place, and return {y} itself; or is a sum or a "
-            "mean taken that is one too many?")
+    return (f"Make {y} first, put each number in its place, and return {y} itself; or is a sum or "
+            "a mean taken that is one too many?")
 
 
 def objects(value: Unshown) -> str:
@@ -169,7 +169,7 @@ def only_where(names: tuple, cases: list, wrong: list) -> str:
     for text, test in _properties(names, cases[0]):
         try:
             if [bool(test(arguments)) for arguments, _ in known] == flags:
-                return f"Of these cases it goes wrong in all {text}, and in no other."
+                return f"Of the cases here it goes wrong in every one {text}, and in no other."
         except (TypeError, IndexError, AttributeError):  # not all cases are of one kind
             continue
     return ""

@@ -309,7 +309,8 @@ FRACTIONS = _repair(
     (
         Mistake("fractions cut off", "the fractions are still cut off: on its way the gradient is "
                 "stored in the images' dtype, whole numbers, and what is lost there no astype "
-                "brings back. Make the array for it in the dtype of dy.", _in_images_dtype, ADDRESS),
+                "brings back. Make the array for it in the dtype of dy.", _in_images_dtype,
+                ADDRESS),
         Mistake("added to whole numbers", "dx still has the images' dtype, and NumPy refuses to "
                 "add fractions to whole numbers. Give dx the dtype of dy.",
                 _added_in_images_dtype, ADDRESS),

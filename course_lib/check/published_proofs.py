@@ -68,7 +68,8 @@ def proof(exercise: str, name: str, call: str, right: tuple, wrong: tuple,
     accused = [(function, f"{what}. {advice}") for what, function, advice in wrong]
     begin = wrong[0][2][0].lower() + wrong[0][2][1:]  # the advice that finds the published bug
     order = [(right[0], None), *accused[:2], (right[1], None), *accused[2:]]
-    suspects = [Suspect(label, function, names, call) for label, (function, _) in zip(LABELS, order)]
+    suspects = [Suspect(label, function, names, call)
+                for label, (function, _) in zip(LABELS, order)]
     does = {label: said for label, (_, said) in zip(LABELS, order)}
     what = dict(zip((label for label, said in does.items() if said), (one[0] for one in wrong)))
     fine = [label for label, said in does.items() if said is None]
