@@ -283,6 +283,7 @@ TYPICAL = {  # mistake -> how students write it, as edits of the loops or as a w
         ("exponential too large", "return np.exp(x) / (1 + np.exp(x))"),
         ("exponential too large", [("1 / (1 + np.exp(-z))", "np.exp(z) / (np.exp(z) + 1)")]),
         ("sign flipped", "return 1 / (1 + np.exp(x))"),
+        ("sign flipped", "s = np.exp(-np.abs(x))\nreturn np.where(x < 0, 1, s) / (1 + s)"),
         ("one half only, upper", "return 1 / (1 + np.exp(-np.abs(x)))"),
         ("one half only, lower", "e = np.exp(-np.abs(x))\nreturn e / (1 + e)"),
         ("not divided", "return 1 / 1 + np.exp(-x)"),
@@ -308,7 +309,10 @@ TYPICAL = {  # mistake -> how students write it, as edits of the loops or as a w
     "log_sum_exp": [
         ("exponential too large", "return np.log(np.exp(x).sum(axis=1))"),
         ("exponential too large", [("max(x[n])", "0")]),
-        ("exponential too large", [("max(x[n])", "x.max()")]),
+        ("one maximum for all", [("max(x[n])", "x.max()")]),
+        ("first taken out", [("max(x[n])", "x[n, 0]")]),
+        ("first taken out", [("max(x[n])", "x[n, -1]")]),
+        ("size taken out", [("max(x[n])", "np.abs(x[n]).max()")]),
         ("largest not put back", [(" + m", "")]),
         ("largest subtracted again", [("+ m", "- m")]), ("largest multiplied", [("+ m", "* m")]),
         ("logarithm missing", [("np.log(total)", "total")]),
@@ -325,6 +329,8 @@ TYPICAL = {  # mistake -> how students write it, as edits of the loops or as a w
         ("summed", [("loss / N", "loss")]), ("mean over classes too", [("loss / N",
                                                                        "loss / (N * K)")]),
         ("minus forgotten", [("loss / N", "-loss / N")]),
+        ("first taken out", "m = logits[:, 0]\nright = logits[np.arange(len(labels)), labels]\n"
+         "return (m + np.log(np.exp(logits - m[:, None]).sum(1)) - right).mean()"),
         ("predicted class", [("labels[n]]", "logits[n].argmax()]")]),
         ("class 0 always", [("labels[n]]", "0]")]),
         ("labels counted from 1", [("labels[n]]", "labels[n] - 1]")]),
@@ -355,6 +361,10 @@ TYPICAL = {  # mistake -> how students write it, as edits of the loops or as a w
     "softmax": [
         ("shared over the batch", "e = np.exp(logits - logits.max())\nreturn e / e.sum(axis=0)"),
         ("shared over everything", "e = np.exp(logits - logits.max())\nreturn e / e.sum()"),
+        ("first subtracted", "e = np.exp(logits - logits[:, :1])\n"
+                             "return e / e.sum(axis=1, keepdims=True)"),
+        ("one maximum for all", "e = np.exp(logits - logits.max())\n"
+                                "return e / (e.sum(axis=1, keepdims=True) + 1e-10)"),
         ("sum's axis lost", "e = np.exp(logits - logits.max(1, keepdims=True))\n"
                             "return e / e.sum(axis=1)"),
         ("maximum's axis lost", "e = np.exp(logits - logits.max(1))\n"

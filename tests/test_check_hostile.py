@@ -542,6 +542,22 @@ def test_a_stub_that_is_called_is_named(guard, capsys):
         "my_conv2d: not attempted yet: it calls my_pad, which is left to do.\n")
 
 
+def test_a_raise_that_was_left_above_the_code_is_named(capsys):
+    def stub(x, weight, bias, stride, padding):
+        """Only a text."""
+        raise NotImplementedError
+
+    def finished(x, weight, bias, stride, padding):
+        raise NotImplementedError
+        return np.zeros_like(x)
+
+    assert check.conv2d(stub).state == check.conv2d(finished).state == "not attempted"
+    assert capsys.readouterr().out == (
+        "my_conv2d: not attempted yet.\n"
+        "my_conv2d: not attempted yet: it stops at `raise NotImplementedError`, which your code is "
+        "to replace.\n")
+
+
 @pytest.mark.parametrize("spoil, words", [
     (lambda y, x, w, b, s, p: y + (p > 0), "in every one with padding > 0, and in no other"),
     (lambda y, x, w, b, s, p: y + (s > 1), "in every one with stride > 1, and in no other"),

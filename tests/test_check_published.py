@@ -158,6 +158,7 @@ def answer_from(source, *edits):
 
 def pytorch_step(x, labels, first, second, lr):
     torch = need("torch")
+    torch.set_num_threads(1)  # a fork has none of the parent's threads
     layers = [torch.tensor(part, requires_grad=True) for part in (first, second)]
     logits = torch.relu(torch.tensor(x) @ layers[0]) @ layers[1]
     torch.nn.functional.cross_entropy(logits, torch.tensor(labels)).backward()

@@ -316,6 +316,10 @@ TYPICAL = [  # as students write them: edits of the loops above
     ("batch_means", "running mean", [("order[start:stop]", "order[:stop]")]),
     ("batch_means", "one too many", [("start + batch_size", "start + batch_size + 1")]),
     ("batch_means", "one step on", [("step * batch_size", "step")]),
+    ("batch_means", "split evenly", [("chosen = order[start:stop]",
+                                      "chosen = np.array_split(order, steps)[step]")]),
+    ("batch_means", "last start missing", [
+        ("-(-len(x) // batch_size)", "len(range(0, len(x) - batch_size, batch_size))")]),
     ("batch_means", "batch_size batches", [
         (EMPTY, "steps = batch_size; means = np.zeros(steps)"),
         ("order[start:stop]", "np.array_split(order, batch_size)[step]")]),
@@ -548,3 +552,19 @@ def test_the_broken_epoch_is_what_its_hints_say():
     exec(source, namespace)  # noqa: S102  (our own text)
     assert np.abs(namespace["weight"]).max() < 0.5
     assert check.one_epoch(namespace["broken_epoch"]).mistake == "targets not shuffled"
+
+
+@pytest.mark.parametrize("answer", [
+    lambda x, order, size: x[order][: len(x) // size * size].reshape(-1, size).mean(axis=0),
+    lambda x, order, size: _by_slices(x[order], order, size),  # the order applied twice
+    lambda x, order, size: _by_slices(x, np.random.permutation(len(x)), size),
+    lambda x, order, size: _by_slices(np.sort(x), np.arange(len(x)), size),
+])
+def test_the_first_case_of_batch_means_is_like_no_other_order(answer, capsys):
+    """Its numbers are such that a batch of other examples has another mean."""
+    assert not check.batch_means(answer).passed
+    assert "in the order in which they lie" not in capsys.readouterr().out
+
+
+def _by_slices(x, order, size):
+    return np.array([x[order[start : start + size]].mean() for start in range(0, len(x), size)])

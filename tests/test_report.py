@@ -89,7 +89,7 @@ EXPECTED = {
     "fritz": ("missing", "its cell does not run (too slow"),
     "gerd": ("missing", "its cell does not run ("),
     "lena": ("passed", "passed"), "mara": ("failed", "must be one NumPy array"),
-    "nils": ("passed", "passed"), "olga": ("failed", "axis 3 has 2 places"),
+    "nils": ("passed", "passed"), "olga": ("failed", "the size of axis 3 is 2"),
     "hanna": ("passed", "passed"), "ida": ("failed", "did not come back"),
 }
 

@@ -94,7 +94,7 @@ def _verdict(task: Task, student_function) -> Result:
     if answers[0].how == "not attempted":
         text = f"{task.function_name}: not attempted yet."
         if answers[0].detail:
-            text = f"{text[:-1]}: it calls {answers[0].detail}, which is left to do."
+            text = f"{text[:-1]}: {answers[0].detail}."
         return Result(task.id, "not attempted", text, guard=guard)
     expected = [task.reference(*case.arguments) for case in task.cases]
     faults = _faults(task, answers, expected)

@@ -3,6 +3,7 @@
 The sandbox fills these in, the judge reads them; imports only NumPy.
 """
 
+import inspect
 import re
 import traceback
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Answer:
              "too slow" or "crashed"
     value    what it returned: arrays, numbers, strings, None, lists and tuples of them,
              or an `Unshown` in place of anything else
-    detail   the error, with its line, or the exit code, or which function is left to do
+    detail   the error, with its line, or the exit code, or what is left to do
     seen     the arrays and numbers on that line: "window (2, 3, 2), i = 3"
     changed  positions of the arguments that were changed in place
     printed  the first characters of what was printed
@@ -94,11 +95,18 @@ def plain(text: str) -> str:
 
 
 def unfinished(error: BaseException, function) -> str:
-    """Return the name of the function that raised NotImplementedError, if it is another one."""
+    """Say who raised NotImplementedError, if it is another function or one with code in it."""
     frames = list(traceback.walk_tb(error.__traceback__))
     code = frames[-1][0].f_code if frames else None
     own = code_of(function)
-    return "" if code is None or own is None or code is own else code.co_name
+    if code is None or own is None:
+        return ""
+    if code is not own:
+        return f"it calls {code.co_name}, which is left to do"
+    stub = code.co_names == ("NotImplementedError",) and code.co_nlocals == sum(
+        (code.co_argcount, code.co_kwonlyargcount, bool(code.co_flags & inspect.CO_VARARGS),
+         bool(code.co_flags & inspect.CO_VARKEYWORDS)))
+    return "" if stub else "it stops at `raise NotImplementedError`, which your code is to replace"
 
 
 def code_of(function):

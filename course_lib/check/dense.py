@@ -480,8 +480,8 @@ LEAKY_MISTAKES = (
             "multiplied by it.", lambda x, alpha: np.where(x > 0, x, x - alpha), BEND),
     Mistake("one minus alpha", "negative numbers are multiplied by 1 - alpha. The slope below 0 "
             "is alpha.", lambda x, alpha: np.where(x > 0, x, (1 - alpha) * x), BEND),
-    Mistake("maximum", "np.maximum(x, alpha*x) is the same only while alpha is below 1. Ask where "
-            "x is positive instead.", lambda x, alpha: np.maximum(x, alpha * x), BEND),
+    Mistake("maximum", "np.maximum(x, alpha*x) is the same only while alpha is at most 1. Ask "
+            "where x is positive instead.", lambda x, alpha: np.maximum(x, alpha * x), BEND),
     Mistake("minimum", "the smaller of x and alpha*x is taken: for a small alpha that is the "
             "wrong one on both sides.", lambda x, alpha: np.minimum(x, alpha * x), BEND),
     Mistake("added twice", "negative numbers get alpha*x on top of x: a slope of 1 + alpha. The "
@@ -531,8 +531,9 @@ SIGMOID_MISTAKES = (
             "exp(1000) is too large for a float: it becomes inf, and inf/inf is nan. Take only "
             "exponentials of numbers below 0: exp(-|x|) never overflows.",
             _quiet(lambda x: np.exp(x) / (1 + np.exp(x))), SCORES),
-    Mistake("sign flipped", "it falls where it should rise: the sign in the exponent is missing. "
-            "It is 1 / (1 + exp(-x)).", _quiet(lambda x: 1 / (1 + np.exp(x))), BEND),
+    Mistake("sign flipped", "it falls where it should rise: the sign in the exponent is missing, "
+            "or the two sides of np.where have changed places.",
+            _quiet(lambda x: 1 / (1 + np.exp(x))), BEND),
     Mistake("one half only, upper", "it is right above 0 and mirrored below: with exp(-|x|) the "
             "two sides need different formulas.", lambda x: 1 / (1 + _halves(x)), BEND),
     Mistake("one half only, lower", "it is right below 0 and mirrored above: with exp(-|x|) the "
@@ -604,7 +605,7 @@ TANH_MISTAKES = (
              _quiet(lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1)),
              _quiet(lambda x: (1 - np.exp(-2 * x)) / (1 + np.exp(-2 * x))))),
     Mistake("sigmoid of x", "2·sigmoid(x) − 1 is tanh(x/2), which rises too slowly. What must "
-            "stand in the brackets?", lambda x: 2 * sigmoid(x)[0] - 1, BEND),
+            "sigmoid get in place of x?", lambda x: 2 * sigmoid(x)[0] - 1, BEND),
     Mistake("not shifted", "sigmoid(2x) runs from 0 to 1. tanh runs from −1 to 1: stretch "
             "it by 2 and shift it by 1.", lambda x: sigmoid(2 * x)[0], BEND),
     Mistake("stretched only", "it runs from 0 to 2. tanh runs from −1 to 1.",
@@ -670,7 +671,19 @@ SCORES_OF = (
     _score_case(3, 3), _score_case(4, 3, np.float32, 0.75), _score_case(3, 5, np.float64, 0.37),
 )
 LARGE = (np.array([[1000.0, 999.0, 0.0]]), np.array([[-1000.0, -1002.0], [3.0, 4.0]]),
-         np.array([[90.0, 0.0, -90.0], [-200.0, -199.0, -203.0]], np.float32))
+         np.array([[90.0, 0.0, -90.0], [-200.0, -199.0, -203.0]], np.float32),
+         np.array([[0.0, 1000.0, 998.0], [-5.0, 9.0, 10.0]]))  # the first is not the largest
+
+
+def _without(score_of):
+    """Return the variant of log-sum-exp that takes another score of each row out."""
+    def variant(x):
+        m = score_of(x)[:, None]
+        return m[:, 0] + np.log(np.exp(x - m).sum(axis=1))
+    return _quiet(variant)
+
+
+OTHER_SCORES = tuple(lambda x, k=k: x[:, k] for k in (0, -1))  # of each row
 
 
 def _log_sum_exp(x):
@@ -692,8 +705,7 @@ LOG_SUM_EXP_MISTAKES = (
     Mistake("exponential too large",
             "it is right for small scores only. exp(1000) becomes inf, exp(-1000) becomes 0 and "
             "its logarithm -inf: take each row's largest score out first, put it back at the end.",
-            _quiet(lambda x: np.log(np.exp(x).sum(axis=1))), SCORES,
-            (_quiet(lambda x: _by_one_maximum(x)),)),
+            _quiet(lambda x: np.log(np.exp(x).sum(axis=1))), SCORES),
     Mistake("largest not put back", "the largest score is subtracted, but not added again at the "
             "end: log(sum of exp(x - m)) is smaller by m.",
             _of_powers(lambda powers, m: np.log(powers.sum(1))), SCORES),
@@ -726,15 +738,23 @@ LOG_SUM_EXP_MISTAKES = (
             "number for each image.", _quiet(lambda x: np.asarray(np.log(np.exp(x).sum()))), SCORES,
             (lambda x: np.asarray(np.logaddexp.reduce(x, axis=None)),)),
     Mistake("maximum's axis lost", "the maximum has shape (N,) and meets the last axis of (N, K), "
-            "where it stops or, for N = K, is subtracted in the wrong place: [:, None].",
-            _quiet(lambda x: x.max(1) + np.log(np.exp(x - x.max(1)).sum(1))), SCORES),
+            "where it stops or, for N = K, is subtracted from the wrong rows: [:, None] is "
+            "missing.", _quiet(lambda x: x.max(1) + np.log(np.exp(x - x.max(1)).sum(1))), SCORES),
     Mistake("column meets row", "a maximum of shape (N, 1) and a sum of shape (N,) give (N, N) "
             "when they are added. Both need the shape (N,) there.",
             lambda x: x.max(1, keepdims=True) + _log_sum_exp(x - x.max(1, keepdims=True)), SCORES),
-    Mistake("smallest taken out", "the smallest score is taken out of each row, not the largest: "
-            "the largest one still overflows.",
-            _quiet(lambda x: x.min(1) + np.log(np.exp(x - x.min(1)[:, None]).sum(1))), SCORES,
-            (_quiet(lambda x: x.mean(1) + np.log(np.exp(x - x.mean(1)[:, None]).sum(1))),)),
+    Mistake("smallest taken out", "the smallest score, or the mean, is taken out of each row, not "
+            "the largest: the largest one still overflows.",
+            _without(lambda x: x.min(1)), SCORES, (_without(lambda x: x.mean(1)),)),
+    Mistake("first taken out", "the first score of each row, or the last, is taken out: where "
+            "another one is much larger, it still overflows. Take the largest.",
+            _without(OTHER_SCORES[0]), SCORES, (_without(OTHER_SCORES[1]),)),
+    Mistake("size taken out", "the largest *size* of a row is taken out, without its sign: where "
+            "all scores are far below 0, only zeros are left. Take the largest score.",
+            _without(lambda x: np.abs(x).max(1)), SCORES),
+    Mistake("one maximum for all", "the largest score of the whole batch is taken out. A row far "
+            "below it has only zeros left, and log(0) is −inf: each row needs its own.",
+            _quiet(lambda x: _by_one_maximum(x)), SCORES),
     Mistake("sum not begun anew", "the sum of one image goes on into the next. Begin each row with "
             "0.", lambda x: x.max(1) + np.log(np.exp(x - x.max(1)[:, None]).sum(1).cumsum()),
             SCORES),
@@ -813,12 +833,12 @@ def _of_each_class(logits, labels):
 
 CROSS_ENTROPY_MISTAKES = (
     Mistake("epsilon", "a small number is added inside the logarithm, or the probability is cut "
-            "off there. That caps the loss where it should grow. Use log-softmax: score − "
+            "off there. That caps the loss where it should grow. Use log-softmax: the score minus "
             "log-sum-exp.", _with_epsilon(EPSILONS[0]), SCORES,
             tuple(make(epsilon) for make in (_with_epsilon, _clipped) for epsilon in EPSILONS)),
-    Mistake("summed", "the losses of the images are added up. Take their mean: or the step would "
-            "grow with the batch.", lambda logits, labels: -_right_scores(logits, labels).sum(),
-            SCORES),
+    Mistake("summed", "the losses of the images are added up. Take their mean: a sum, and the "
+            "step with it, would grow with the batch.",
+            lambda logits, labels: -_right_scores(logits, labels).sum(), SCORES),
     Mistake("mean over classes too", "the sum is divided by N·K. Only one number for each image "
             "counts: divide by N.", _with_eye, SCORES),
     Mistake("minus forgotten", "the minus is forgotten: the logarithm of a probability is below 0, "
@@ -881,6 +901,10 @@ CROSS_ENTROPY_MISTAKES = (
     Mistake("divided by the classes", "the sum is divided by the number of classes. The loss is a "
             "mean over the images.", lambda logits, labels: _cross_entropy(logits, labels)
             * len(labels) / logits.shape[1], SCORES),
+    Mistake("first taken out", "the first score of each row is taken out before the exponential: "
+            "where another one is much larger, it still overflows. Take the largest.",
+            _quiet(lambda logits, labels: (_without(OTHER_SCORES[0])(logits) - logits[
+                np.arange(len(labels)), labels]).mean()), SCORES),
     Mistake("largest loss", "this is the largest loss of the batch. Return the mean.",
             lambda logits, labels: (-_right_scores(logits, labels)).max(), SCORES),
     Mistake("another base", "the logarithm has another base. The loss is counted with the natural "
@@ -892,9 +916,10 @@ CROSS_ENTROPY_MISTAKES = (
     Mistake("one loss for each image", "there is a loss for each image. Return their mean, one "
             "number.", lambda logits, labels: -_right_scores(logits, labels), SCORES),
     Mistake("exponential too large",
-            "it is right for small scores only: an exponential becomes inf or 0, and then nan. "
-            "Never take the logarithm of a finished softmax: score − log-sum-exp, which is "
-            "stable.", _quiet(lambda logits, labels: _naive_loss(logits, labels)), SCORES,
+            "it is right for small scores only: an exponential becomes inf or 0, and the loss "
+            "inf or nan. Not the logarithm of a finished softmax is stable, but the score "
+            "minus log-sum-exp.",
+            _quiet(lambda logits, labels: _naive_loss(logits, labels)), SCORES,
             (_quiet(lambda logits, labels: _log_of_softmax(logits, labels)),)),
 )
 
@@ -913,7 +938,7 @@ CROSS_ENTROPY = Task(
     argument_names=("logits", "labels"), result_name="loss", reference=_cross_entropy,
     cases=tuple(Case((logits, np.array(labels))) for logits, labels in zip(
         (*SCORES_OF, *LARGE),
-        ([1], [1, 0], [2, 1], [1, 2, 2], [0, 2, 1, 1], [4, 1, 3], [2], [1, 0], [2, 0]),
+        ([1], [1, 0], [2, 1], [1, 2, 2], [0, 2, 1, 1], [4, 1, 3], [2], [1, 0], [2, 0], [2, 1]),
         strict=True)),
     mistakes=CROSS_ENTROPY_MISTAKES, section=SCORES, shape_rule="one number, the mean",
     keeps_dtype=False,
@@ -939,6 +964,14 @@ def _shared(powers_of, axis=1):
 
 def _with_one_maximum(logits):
     return np.exp(logits - logits.max())
+
+
+def _share_of_one_maximum(share):
+    """Return the variant that covers the 0/0 of a row of zeros up."""
+    def variant(logits):
+        powers = _with_one_maximum(logits)
+        return share(powers, powers.sum(axis=1, keepdims=True))
+    return _quiet(variant)
 
 
 def _with_own_maximum(logits):
@@ -977,8 +1010,12 @@ SOFTMAX_MISTAKES = (
     Mistake("largest added", "the largest score is added in the exponent. It is subtracted: then "
             "the largest exponential is 1.",
             _shared(lambda logits: np.exp(logits + logits.max(axis=1, keepdims=True))), SCORES),
-    Mistake("smallest subtracted", "the smallest score of each row is subtracted, not the largest: "
-            "the largest one still overflows.",
+    Mistake("first subtracted", "the first score of each row, or the last, is subtracted: where "
+            "another one is much larger, it still overflows. Take the largest.",
+            _shared(lambda logits: np.exp(logits - logits[:, :1])), SCORES,
+            (_shared(lambda logits: np.exp(logits - logits[:, -1:])),)),
+    Mistake("smallest subtracted", "the smallest score of each row, or the mean, is subtracted, "
+            "not the largest: the largest one still overflows.",
             _shared(lambda logits: np.exp(logits - logits.min(axis=1, keepdims=True))), SCORES,
             (_shared(lambda logits: np.exp(logits - logits.mean(axis=1, keepdims=True))),)),
     Mistake("maximum of the batch", "each column's largest score is subtracted, a class over all "
@@ -1019,7 +1056,11 @@ SOFTMAX_MISTAKES = (
             "each row's largest score first.", _shared(np.exp), SCORES),
     Mistake("one maximum for all", "the largest score of the whole batch is subtracted. A row far "
             "below it gets 0/0 = nan: subtract each row's own largest score.",
-            _shared(_with_one_maximum), SCORES),
+            _shared(_with_one_maximum), SCORES,
+            tuple(_share_of_one_maximum(share) for share in (
+                lambda e, total: e / (total + 1e-10), lambda e, total: e / (total + 1e-8),
+                lambda e, total: e / (total + 1e-12), lambda e, total: e / np.maximum(total, 1e-8),
+                lambda e, total: np.nan_to_num(e / total)))),
     _nothing(_probabilities),
 )
 

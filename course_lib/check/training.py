@@ -105,6 +105,16 @@ def _so_many_batches(x, order, batch_size):
     return _means(x, np.array_split(order, batch_size))
 
 
+def _split_evenly(x, order, batch_size):
+    return _means(x, np.array_split(order, -(-len(x) // batch_size)))
+
+
+def _without_last_start(x, order, batch_size):
+    """range(0, count - batch_size, batch_size)."""
+    starts = range(0, len(x) - batch_size, batch_size)
+    return _means(x, [order[start : start + batch_size] for start in starts])
+
+
 def _one_step_on(x, order, batch_size):
     """Start at 0, 1, 2, ... instead of 0, batch_size, 2*batch_size, ..."""
     steps = -(-len(x) // batch_size)
@@ -147,7 +157,7 @@ BATCH_MEANS = Task(
     result_name="means",
     reference=_batch_means,
     cases=(
-        Case((np.array([4.0, 1.0, 3.0, 2.0]), np.array([2, 0, 3, 1]), 2)),
+        Case((np.array([4.0, 9.0, 1.0, 3.0]), np.array([3, 0, 1, 2]), 2)),
         Case((np.array([1.0, 5.0, 3.0]), np.array([1, 2, 0]), 2)),
         Case((numbers(7, 5, 0.5), shuffled(7, 3), 3)),
         Case((numbers(6, 9), shuffled(6, 5), 4)),
@@ -176,6 +186,10 @@ BATCH_MEANS = Task(
                 "ends before its stop: start + batch_size.", _stop_moved_by(1), BATCHES),
         Mistake("every so many", "each batch takes every so many examples of the order. A batch "
                 "is batch_size neighbours in it.", _every_so_many, BATCHES),
+        Mistake("split evenly", "the batches are made equally large. All but the last have "
+                "batch_size examples, and the last has what is left.", _split_evenly, BATCHES),
+        Mistake("last start missing", "the loop over the starts ends one batch too early: it goes "
+                "up to the number of examples.", _without_last_start, BATCHES),
         Mistake("batch_size batches", "there are batch_size batches. batch_size says how many "
                 "examples are in one.", _so_many_batches, BATCHES),
         Mistake("one step on", "the batches overlap: each begins one example after the last one. "
@@ -692,8 +706,8 @@ ACCURACY_TASK = Task(
                 "has. Each image counts once.", _mean_of_classes, SPREAD),
         Mistake("one of the two best", "the right class may also be second here. Only the largest "
                 "logit counts.", _one_in_two_best, ACCURACY),
-        Mistake("logit above 0", "an image counts as right where its class has a logit above 0. "
-                "The logit must be the largest of its row.", _logit_above_zero, ACCURACY,
+        Mistake("logit above 0", "an image counts as right where the logit of its class is above "
+                "a fixed number. It must be the largest of its row.", _logit_above_zero, ACCURACY,
                 (lambda z, t: _logit_above_zero(z - 0.5, t),)),
         Mistake("values compared", "the labels are compared with the largest logits themselves. "
                 "argmax gives their places.",
@@ -701,7 +715,8 @@ ACCURACY_TASK = Task(
         Mistake("one answer for all", "one class is answered for all images: argmax without an "
                 "axis looks at the whole array at once.",
                 lambda z, t: float((z.argmax() == t).mean()), ACCURACY),
-        Mistake("whole number", "the fraction is cut to a whole number.",
+        Mistake("whole number", "it is 0 wherever not all images are right: is the fraction "
+                "cut to a whole number, or is a comparison never true?",
                 lambda *a: int(_accuracy(*a)), ACCURACY, (lambda *a: round(_accuracy(*a)),)),
     ),
     section=ACCURACY,
@@ -984,8 +999,9 @@ CONFUSION_MATRIX = Task(
         Mistake("one long row", "the counts stand in one long row. Cut it into `classes` rows: "
                 "reshape(classes, classes).",
                 lambda t, p, k: _confusion_matrix(t, p, k).ravel(), CONFUSED),
-        Mistake("whole rows", "a whole row is counted up for each image. It adds 1 in one place, "
-                "row truth and column answer.",
+        Mistake("whole rows", "a whole row or column is counted up for each image. It adds 1 in "
+                "one place, row truth and column answer. And [[0] * k] * k is one list k times, "
+                "not k lists.",
                 lambda t, p, k: np.repeat(np.bincount(t, minlength=k)[:, None], k, axis=1),
                 CONFUSED, (lambda t, p, k: np.repeat(np.bincount(p, minlength=k)[None], k, axis=0),
                            lambda t, p, k: np.bincount(t, minlength=k))),
