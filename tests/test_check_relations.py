@@ -88,3 +88,10 @@ def test_the_message_of_a_check_has_it_where_no_mistake_is_known(capsys, monkeyp
     out = capsys.readouterr().out
     assert result.mistake is None
     assert re.search("values of y are wrong. In every case it is 1.5 times the right answer", out)
+
+
+def test_nearly_right_is_no_multiple():
+    """Once each, a gradient clipped a little was called "1 times the right answer"."""
+    y = np.linspace(1, 2, 12)
+    assert relations.relation([(y, y, ()), (1.0004 * y, y, ()), (1.0005 * y, y, ())], [1, 2]) == ""
+    assert "1.5 times" in relations.relation([(1.5 * y, y, ()), (1.5 * y, y, ())], [0, 1])
