@@ -872,6 +872,16 @@ def test_an_ordinary_check_is_quick():
     assert 0 < costs["relu"]["loops"] < 10 and 0 < costs["conv2d"]["loops"] < 10, costs
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+def test_whole_numbers_at_both_ends_of_their_type_differ(dtype):
+    """Their difference is more than the type holds: in int8, |−64 − 64| is −128."""
+    ends = np.iinfo(dtype)
+    low = np.array([ends.min // 2, ends.min], dtype)
+    high = np.array([ends.max // 2 + 1, ends.max], dtype)
+    assert values.where_wrong(low, high).all() and values.where_wrong(high, low).all()
+    assert not values.where_wrong(low, low.copy()).any()
+
+
 def test_a_long_line_is_cut_where_one_sees_it_and_a_generator_is_no_helper(capsys):
     def long(x, weight, bias, stride, padding):
         return (x, weight, bias, stride, padding, "a line of some length", "longer", "and longer")[9].nothing_that_it_has  # noqa: E501

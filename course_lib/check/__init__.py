@@ -270,8 +270,6 @@ def _unsteady(task: Task, pair: list[Answer]) -> Fault | None:
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.shape == b.shape
                 and a.dtype == b.dtype and a.ndim):
             continue
-        if a.dtype.kind in "iu":  # the largest less the smallest is more than such a type holds
-            a, b = a.astype(float), b.astype(float)
         differ = where_wrong(a, b)  # rounding may differ: where an array lies in memory moves it
         if not differ.any():
             continue

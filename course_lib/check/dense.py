@@ -683,9 +683,6 @@ def _without(score_of):
     return _quiet(variant)
 
 
-OTHER_SCORES = tuple(lambda x, k=k: x[:, k] for k in (0, -1))  # of each row
-
-
 def _log_sum_exp(x):
     largest = x.max(axis=1)
     return largest + np.log(np.exp(x - largest[:, None]).sum(axis=1))
@@ -748,7 +745,7 @@ LOG_SUM_EXP_MISTAKES = (
             _without(lambda x: x.min(1)), SCORES, (_without(lambda x: x.mean(1)),)),
     Mistake("first taken out", "the first score of each row, or the last, is taken out: where "
             "another one is much larger, it still overflows. Take the largest.",
-            _without(OTHER_SCORES[0]), SCORES, (_without(OTHER_SCORES[1]),)),
+            _without(lambda x: x[:, 0]), SCORES, (_without(lambda x: x[:, -1]),)),
     Mistake("size taken out", "the largest *size* of a row is taken out, without its sign: where "
             "all scores are far below 0, only zeros are left. Take the largest score.",
             _without(lambda x: np.abs(x).max(1)), SCORES),
@@ -903,7 +900,7 @@ CROSS_ENTROPY_MISTAKES = (
             * len(labels) / logits.shape[1], SCORES),
     Mistake("first taken out", "the first score of each row is taken out before the exponential: "
             "where another one is much larger, it still overflows. Take the largest.",
-            _quiet(lambda logits, labels: (_without(OTHER_SCORES[0])(logits) - logits[
+            _quiet(lambda logits, labels: (_without(lambda x: x[:, 0])(logits) - logits[
                 np.arange(len(labels)), labels]).mean()), SCORES),
     Mistake("largest loss", "this is the largest loss of the batch. Return the mean.",
             lambda logits, labels: (-_right_scores(logits, labels)).max(), SCORES),

@@ -57,8 +57,8 @@ ERRORS = (  # (what the error says, what that usually means), the first that fit
     (r"truth value of an array", "an `if` or `and` needs one yes or no and got an array of them: "
      ".any() or .all() makes one of many; np.where, or `&`, works value by value."),
     (r"can only convert an array of size 1|only (length-1|size-1|0-dimensional) arrays",
-     "one number is asked for, and there is an array: is a sum missing, or an index, or np. in "
-     "place of math. (np.exp takes arrays, math.exp does not)?"),
+     "one number is asked for, and there is an array: is a sum missing, or an index? "
+     "(And np.exp takes arrays, math.exp does not.)"),
     (r"unsupported operand type|can't multiply sequence|can only concatenate",
      "the two sides are no numbers or arrays: np.array(...) makes an array of a list."),
     (r"ZeroDivisionError", "something is divided by 0 for these inputs: which size is 0?"),

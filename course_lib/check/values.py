@@ -31,6 +31,8 @@ def where_wrong(got: np.ndarray, right: np.ndarray) -> np.ndarray:
 
     Equal infinities are equal, and nan equals nan: wrong variants may give both.
     """
+    if got.dtype.kind in "iu":  # a difference may be more than such a type holds
+        got = got.astype(float)
     finite = np.isfinite(right)
     room = TOLERANCE * max(1.0, float(np.abs(right[finite]).max(initial=0.0)))
     with np.errstate(invalid="ignore", over="ignore"):
